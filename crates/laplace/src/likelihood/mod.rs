@@ -1,0 +1,120 @@
+//! Likelihoods: one file a family.
+//!
+//! Conventions: `ℓ(η)` is the log-density of one observation, all normalising constants included, and `ℓ′, ℓ″, ℓ‴, ℓ⁗` are its
+//! derivatives in the linear predictor `η` (offset included, log exposure not). A missing response has `ℓ ≡ 0`.
+
+use std::fmt::Debug;
+use std::ops::Range;
+
+use gmrf::HyperparameterBlock;
+
+use crate::error::LaplaceError;
+use crate::link::Link;
+
+/// How much of the derivatives a caller needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Order {
+    /// `ℓ` alone: a line search.
+    Value,
+    /// `ℓ, ℓ′, ℓ″`: a Newton step.
+    Second,
+    /// `ℓ … ℓ⁗` and the derivatives in the hyperparameters: gradients and corrections.
+    Fourth,
+}
+
+/// Derivatives in one hyperparameter `θⱼ`, each of the length of the rows asked for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ThetaDerivatives {
+    /// `∂ℓ/∂θⱼ`.
+    pub value: Vec<f64>,
+    /// `∂ℓ′/∂θⱼ`.
+    pub first: Vec<f64>,
+    /// `∂ℓ″/∂θⱼ`.
+    pub second: Vec<f64>,
+}
+
+/// `ℓ` and its derivatives for a range of rows; every vector has the length of the range.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Derivatives {
+    /// `ℓ`.
+    pub value: Vec<f64>,
+    /// `ℓ′`.
+    pub first: Vec<f64>,
+    /// `ℓ″`.
+    pub second: Vec<f64>,
+    /// `ℓ‴`.
+    pub third: Vec<f64>,
+    /// `ℓ⁗`.
+    pub fourth: Vec<f64>,
+    /// Derivatives in the hyperparameters, one element each, fixed ones included.
+    pub theta: Vec<ThetaDerivatives>,
+}
+
+impl Derivatives {
+    /// Zeroed room for `rows` observations and `hyperparameters` hyperparameters.
+    pub fn zeros(rows: usize, hyperparameters: usize) -> Self {
+        let zeros = vec![0.0; rows];
+        Self {
+            value: zeros.clone(),
+            first: zeros.clone(),
+            second: zeros.clone(),
+            third: zeros.clone(),
+            fourth: zeros.clone(),
+            theta: vec![
+                ThetaDerivatives { value: zeros.clone(), first: zeros.clone(), second: zeros };
+                hyperparameters
+            ],
+        }
+    }
+}
+
+/// A block of observations, conditionally independent given their linear predictors.
+pub trait Likelihood: Send + Sync + Debug {
+    /// The name of the family: `poisson`, …
+    fn family(&self) -> &'static str;
+
+    /// The number of observations, missing ones included.
+    fn len(&self) -> usize;
+
+    /// Whether there is no observation.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The link between the linear predictor and the fitted value.
+    fn link(&self) -> Link;
+
+    /// Blocks of hyperparameters, each with one joint prior.
+    fn hyperparameters(&self) -> &[HyperparameterBlock];
+
+    /// Whether the response of `row` is present.
+    fn is_observed(&self, row: usize) -> bool;
+
+    /// Whether `ℓ‴` vanishes identically: then the Laplace approximation is exact.
+    fn is_gaussian(&self) -> bool {
+        false
+    }
+
+    /// `ℓ` and its derivatives for `rows` at `eta` (length of `rows`), up to `order`, into the first `rows.len()`
+    /// elements of the vectors of `out`. Elements beyond the order asked for are left as they are.
+    ///
+    /// `theta` holds all hyperparameters of the family, fixed ones included, on the internal scale. A value that overflows
+    /// becomes `−∞` in `ℓ`, never NaN.
+    ///
+    /// # Errors
+    /// [`LaplaceError::NotFinite`] where the hyperparameters themselves make the density undefined.
+    fn evaluate(
+        &self,
+        theta: &[f64],
+        rows: Range<usize>,
+        eta: &[f64],
+        order: Order,
+        out: &mut Derivatives,
+    ) -> Result<(), LaplaceError>;
+
+    /// `P(Y ≤ y_row | η, θ)`, for probability integral transforms; `None` for a missing response.
+    fn cumulative(&self, theta: &[f64], row: usize, eta: f64) -> Option<f64>;
+
+    /// A starting value of `η` for each row (`None`: zero), near the mode of `ℓ`, finite.
+    fn initial_predictor(&self, row: usize) -> Option<f64>;
+}
