@@ -3,16 +3,24 @@
 //! The crate knows no data. It holds the precision matrices and their priors ([`latent`], [`prior`]), factors them under
 //! exact linear constraints and reads marginal variances off the pattern of the factor.
 
+mod cholesky;
 pub mod constraint;
 pub mod error;
+pub mod field;
 pub mod hyperparameter;
 pub mod latent;
+pub mod ordering;
 pub mod pattern;
 pub mod prior;
+pub mod selected_inverse;
 
+pub use cholesky::{CholeskyFactor, SymbolicFactor};
 pub use constraint::LinearConstraints;
 pub use error::GmrfError;
+pub use field::Gmrf;
 pub use hyperparameter::{Hyperparameter, HyperparameterBlock, Reported, Transform};
 pub use latent::{LatentModel, LogDeterminant, Part};
+pub use ordering::Ordering;
 pub use pattern::SparsityPattern;
 pub use prior::Prior;
+pub use selected_inverse::SelectedInverse;

@@ -71,7 +71,7 @@ impl SparsityPattern {
     }
 
     /// The stored entries `(row, column)`, `row ≥ column`, in storage order.
-    pub fn entries(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+    pub fn entries(&self) -> impl Iterator<Item = (usize, usize)> + Clone + '_ {
         (0..self.order).flat_map(move |j| self.column(j).iter().map(move |&i| (i, j)))
     }
 
