@@ -1,0 +1,82 @@
+//! Buffers of one evaluation: leased from a pool, never allocated in the Newton loop.
+
+use gmrf::{CholeskyFactor, SelectedInverse};
+
+use crate::likelihood::Derivatives;
+use crate::model::LatentGaussianModel;
+
+/// Everything that an evaluation at one `θ` overwrites.
+#[derive(Debug)]
+pub struct Workspace {
+    /// Values of `Q(θ)`, one vector for each effect.
+    pub(crate) precision: Vec<Vec<f64>>,
+    /// Derivative of one effect's precision.
+    pub(crate) precision_derivative: Vec<f64>,
+    /// `μ(θ)`.
+    pub(crate) mean: Vec<f64>,
+    /// Values of `H`.
+    pub(crate) posterior: Vec<f64>,
+    pub(crate) factor: CholeskyFactor,
+    pub(crate) inverse: SelectedInverse,
+    pub(crate) x: Vec<f64>,
+    pub(crate) trial: Vec<f64>,
+    pub(crate) step: Vec<f64>,
+    pub(crate) gradient: Vec<f64>,
+    pub(crate) node_buffer: Vec<f64>,
+    pub(crate) solve: Vec<f64>,
+    pub(crate) eta: Vec<f64>,
+    pub(crate) eta_trial: Vec<f64>,
+    pub(crate) eta_step: Vec<f64>,
+    pub(crate) row_buffer: Vec<f64>,
+    /// One for each block of observations.
+    pub(crate) derivatives: Vec<Derivatives>,
+    /// `ℓ′ … ℓ⁗` of all rows in one vector each.
+    pub(crate) first: Vec<f64>,
+    pub(crate) second: Vec<f64>,
+    pub(crate) third: Vec<f64>,
+    pub(crate) fourth: Vec<f64>,
+    /// `v = diag(A Σ Aᵀ)`.
+    pub(crate) predictor_variance: Vec<f64>,
+    /// `w = Σ ½Aᵀ(ℓ‴∘v)`, the shift from the mode to the mean.
+    pub(crate) mean_shift: Vec<f64>,
+}
+
+impl Workspace {
+    /// Room for evaluations of `model`. Memory: a factor, a selected inverse, and some vectors of lengths `n` and `m`.
+    pub fn new(model: &LatentGaussianModel) -> Self {
+        let (n, m) = (model.nodes(), model.rows());
+        let (nodes, rows) = (|| vec![0.0; n], || vec![0.0; m]);
+        let precision: Vec<_> = model.effects().iter().map(|e| vec![0.0; e.model.pattern().nnz()]).collect();
+        let longest = precision.iter().map(Vec::len).max().unwrap_or(0);
+        let factor = CholeskyFactor::new(model.symbolic().clone());
+        let derivatives = model.observations().iter().map(|o| {
+            let hyperparameters = gmrf::latent::hyperparameter_count(o.likelihood.hyperparameters());
+            Derivatives::zeros(o.likelihood.len(), hyperparameters)
+        });
+        Self {
+            precision_derivative: vec![0.0; longest],
+            precision,
+            mean: nodes(),
+            posterior: vec![0.0; model.symbolic().pattern().nnz()],
+            inverse: SelectedInverse::new(model.symbolic()),
+            solve: vec![0.0; factor.work_length()],
+            factor,
+            x: nodes(),
+            trial: nodes(),
+            step: nodes(),
+            gradient: nodes(),
+            node_buffer: nodes(),
+            mean_shift: nodes(),
+            eta: rows(),
+            eta_trial: rows(),
+            eta_step: rows(),
+            row_buffer: rows(),
+            first: rows(),
+            second: rows(),
+            third: rows(),
+            fourth: rows(),
+            predictor_variance: rows(),
+            derivatives: derivatives.collect(),
+        }
+    }
+}
