@@ -1,9 +1,22 @@
 //! Gaussian and corrected Laplace approximations of a latent field given its hyperparameters.
 
+pub mod approximation;
+pub mod correction;
+pub mod design;
 pub mod error;
+mod gradient;
 pub mod likelihood;
 pub mod link;
+pub mod model;
+pub mod newton;
+pub mod workspace;
 
+pub use approximation::Approximation;
+pub use correction::{Moment, Moments, SecondOrder};
+pub use design::Design;
 pub use error::LaplaceError;
 pub use likelihood::{Derivatives, Likelihood, Order, ThetaDerivatives};
 pub use link::Link;
+pub use model::{Effect, LatentGaussianModel, ModelHyperparameter, Observations, Owner};
+pub use newton::NewtonOptions;
+pub use workspace::Workspace;

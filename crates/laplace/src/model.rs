@@ -195,10 +195,7 @@ impl LatentGaussianModel {
 
     /// The places of the owner's hyperparameters among the free ones, in the owner's order.
     pub(crate) fn owner_free(&self, owner: Owner) -> impl Iterator<Item = (usize, usize)> + '_ {
-        self.hyperparameters
-            .iter()
-            .filter(move |h| h.owner == owner)
-            .filter_map(|h| h.free.map(|free| (h.index, free)))
+        self.hyperparameters.iter().filter(move |h| h.owner == owner).filter_map(|h| h.free.map(|free| (h.index, free)))
     }
 
     pub(crate) fn owners(&self) -> impl Iterator<Item = (Owner, &[HyperparameterBlock])> + '_ {

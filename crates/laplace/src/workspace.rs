@@ -21,6 +21,8 @@ pub struct Workspace {
     pub(crate) x: Vec<f64>,
     pub(crate) trial: Vec<f64>,
     pub(crate) step: Vec<f64>,
+    /// `x − μ`.
+    pub(crate) deviation: Vec<f64>,
     pub(crate) gradient: Vec<f64>,
     pub(crate) node_buffer: Vec<f64>,
     pub(crate) solve: Vec<f64>,
@@ -64,6 +66,7 @@ impl Workspace {
             x: nodes(),
             trial: nodes(),
             step: nodes(),
+            deviation: nodes(),
             gradient: nodes(),
             node_buffer: nodes(),
             mean_shift: nodes(),

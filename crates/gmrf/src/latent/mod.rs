@@ -95,3 +95,5 @@ pub fn hyperparameter_count(blocks: &[HyperparameterBlock]) -> usize {
 }
 
 mod numeric;
+
+pub use numeric::constrained_mean_shift;

@@ -38,3 +38,47 @@ fn without_right_hand_side(constraints: &LinearConstraints) -> Result<LinearCons
     }
     Ok(homogeneous)
 }
+
+/// `min (x−μ)ᵀQ(x−μ)` over `C x = e`, and its gradient in `θ`: what a proper prior's density on the constrained space gains when
+/// its mean does not obey the constraints. `None` if the mean is zero and the constraints homogeneous.
+///
+/// # Errors
+/// As [`LatentModel::log_determinant`].
+pub fn constrained_mean_shift<M: LatentModel + ?Sized>(
+    model: &M,
+    theta: &[f64],
+) -> Result<Option<(f64, Vec<f64>)>, GmrfError> {
+    let (pattern, constraints) = (model.pattern(), model.constraints());
+    let n = pattern.order();
+    let mut mean = vec![0.0; n];
+    let has_mean = model.fill_mean(theta, &mut mean);
+    if constraints.is_empty() || (!has_mean && constraints.right_hand_side().iter().all(|&e| e == 0.0)) {
+        return Ok(None);
+    }
+    let mut fixed = constraints.clone();
+    fixed.append_block(model.null_space(), 0)?;
+    let mut factor = CholeskyFactor::new(SymbolicFactor::analyze(pattern, &fixed)?);
+    let (mut values, mut x, mut product) = (vec![0.0; pattern.nnz()], vec![0.0; n], vec![0.0; n]);
+    model.fill_precision(theta, &mut values)?;
+    factor.refactor(&values)?;
+    pattern.multiply(&values, &mean, &mut x)?;
+    let mut work = vec![0.0; factor.work_length()];
+    factor.conditional_mean_in_place(&mut x, &mut work)?;
+    for (x, m) in x.iter_mut().zip(&mean) {
+        *x -= m;
+    }
+    pattern.multiply(&values, &x, &mut product)?;
+    let value = x.iter().zip(&product).map(|(x, q)| x * q).sum();
+    let gradient = (0..hyperparameter_count(model.hyperparameters()))
+        .map(|j| {
+            model.fill_precision_derivative(theta, j, &mut values)?;
+            // the minimum moves with Q and μ only through their explicit parts
+            let mut slope = pattern.quadratic_form(&values, &x)?;
+            if model.fill_mean_derivative(theta, j, &mut mean) {
+                slope -= 2.0 * mean.iter().zip(&product).map(|(m, q)| m * q).sum::<f64>();
+            }
+            Ok(slope)
+        })
+        .collect::<Result<_, GmrfError>>()?;
+    Ok(Some((value, gradient)))
+}

@@ -1,0 +1,6 @@
+//! What lies beyond the Gaussian at the mode: the shift of the mean, the third cumulants, the normalising constant.
+
+mod cumulants;
+mod moments;
+
+pub use moments::{Moment, Moments, SecondOrder};

@@ -1,0 +1,122 @@
+//! Moments of every node and predictor given `θ`, and the second-order term of `log p̃(y|θ)`.
+//!
+//! With `v = diag(AΣAᵀ)`, `g = ½Aᵀ(ℓ‴∘v)`, `w = Σg` and `S = AΣAᵀ` (Shun and McCullagh 1995; Tierney and Kadane 1986):
+//! `E[x|θ,y] ≈ x* + w`, `κ₃(x_j) ≈ Σ_m ℓ‴_m (ΣAᵀ)³_jm`, and
+//! `log Z ≈ Laplace + ⅛ Σ ℓ⁗_m v_m² + ½ gᵀw + (1/12) Σ_mk ℓ‴_m ℓ‴_k S³_mk`.
+
+use super::cumulants::ThirdOrder;
+use crate::approximation::Approximation;
+use crate::error::LaplaceError;
+use crate::model::LatentGaussianModel;
+use crate::workspace::Workspace;
+
+/// The second-order terms of `log p̃(y|θ)`, in nats.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SecondOrder {
+    /// `⅛ Σ ℓ⁗ v²`.
+    pub quartic: f64,
+    /// `⅛ (ℓ‴∘v)ᵀ S (ℓ‴∘v) = ½ gᵀw`.
+    pub cubic_shift: f64,
+    /// `(1/12) Σ ℓ‴_m ℓ‴_k S_mk³`.
+    pub cubic_pairs: f64,
+    /// `Σ W v`, the effective number of parameters.
+    pub effective_parameters: f64,
+}
+
+/// The expansion is trusted while its terms together stay below this share of a nat for each effective parameter.
+///
+/// On Bernoulli clusters of seven, where it removes nearly all of the bias, the share is about 0.1; on the toenail data, where
+/// the terms pass 100 nats and the expansion fails, it is beyond 0.3.
+const TRUSTED_SHARE: f64 = 0.2;
+
+impl SecondOrder {
+    /// The sum of the terms.
+    pub fn total(&self) -> f64 {
+        self.quartic + self.cubic_shift + self.cubic_pairs
+    }
+
+    /// Whether the terms are small against one nat per effective parameter, so that the expansion may be used.
+    pub fn is_small(&self) -> bool {
+        self.share() < TRUSTED_SHARE
+    }
+
+    /// The largest term in nats for each effective parameter.
+    pub fn share(&self) -> f64 {
+        let largest = self.quartic.abs().max(self.cubic_shift.abs()).max(self.cubic_pairs.abs());
+        if largest == 0.0 { 0.0 } else { largest / self.effective_parameters.max(1.0) }
+    }
+}
+
+/// Mean, variance and skewness of one node or predictor given `θ`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Moment {
+    /// The second-order mean.
+    pub mean: f64,
+    /// The variance of the Gaussian approximation.
+    pub variance: f64,
+    /// The third cumulant over the standard deviation cubed.
+    pub skewness: f64,
+}
+
+/// Moments of the latent field given `θ`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moments {
+    /// Of every node, length `n`.
+    pub nodes: Vec<Moment>,
+    /// Of every linear predictor, offset included, length `m`.
+    pub predictors: Vec<Moment>,
+    /// Of `log p̃(y|θ)`.
+    pub second_order: SecondOrder,
+    /// Whether every third-order sum is complete; otherwise sums run over neighbours in the pattern of `H` only.
+    pub third_order_exact: bool,
+}
+
+impl Moments {
+    /// Reads the moments off the workspace in which `approximation` was evaluated last.
+    ///
+    /// `with_correction` false leaves mean and skewness those of the Gaussian at the mode. Cost: one solve for each row up to
+    /// about 4·10⁷ operations, beyond it a pass over neighbouring rows.
+    ///
+    /// # Errors
+    /// [`LaplaceError::LengthMismatch`] if the workspace belongs to another model.
+    pub fn read(
+        model: &LatentGaussianModel,
+        approximation: &Approximation,
+        workspace: &mut Workspace,
+        with_correction: bool,
+    ) -> Result<Self, LaplaceError> {
+        let (n, m) = (model.nodes(), model.rows());
+        crate::model::expect_length("workspace", n, workspace.x.len())?;
+        let curved = with_correction && !model.is_gaussian();
+        let third = if curved { ThirdOrder::compute(model, workspace)? } else { ThirdOrder::zero(n, m) };
+        let mut variances = vec![0.0; n];
+        workspace.inverse.fill_variances(&mut variances)?;
+        let shift = |j: usize| if curved { workspace.mean_shift[j] } else { 0.0 };
+        let nodes = (0..n).map(|j| moment(approximation.mode[j] + shift(j), variances[j], third.nodes[j])).collect();
+        let predictors = (0..m)
+            .map(|i| {
+                let (columns, values) = model.design().row(i);
+                let moved: f64 = columns.iter().zip(values).map(|(&j, a)| a * shift(j)).sum();
+                moment(workspace.eta[i] + moved, workspace.predictor_variance[i], third.predictors[i])
+            })
+            .collect();
+        let rows = workspace.second.iter().zip(&workspace.predictor_variance);
+        let effective_parameters = rows.map(|(l2, v)| -l2 * v).sum();
+        let mut second_order =
+            SecondOrder { quartic: 0.0, cubic_shift: 0.0, cubic_pairs: third.pairs / 12.0, effective_parameters };
+        if curved {
+            let terms = workspace.fourth.iter().zip(&workspace.predictor_variance);
+            second_order.quartic = terms.map(|(l4, v)| l4 * v * v).sum::<f64>() / 8.0;
+            model.design().multiply(&workspace.mean_shift, &mut workspace.row_buffer);
+            let terms = workspace.third.iter().zip(&workspace.predictor_variance).zip(&workspace.row_buffer);
+            second_order.cubic_shift = terms.map(|((l3, v), moved)| l3 * v * moved).sum::<f64>() / 4.0;
+        }
+        Ok(Self { nodes, predictors, second_order, third_order_exact: third.exact })
+    }
+}
+
+fn moment(mean: f64, variance: f64, third_cumulant: f64) -> Moment {
+    let variance = variance.max(0.0);
+    let cubed = variance * variance.sqrt();
+    Moment { mean, variance, skewness: if cubed > 0.0 { third_cumulant / cubed } else { 0.0 } }
+}

@@ -1,0 +1,239 @@
+//! The mode of the latent field given the hyperparameters: a damped Newton iteration that cannot diverge.
+
+use crate::error::LaplaceError;
+use crate::likelihood::Order;
+use crate::model::LatentGaussianModel;
+use crate::workspace::Workspace;
+use gmrf::GmrfError;
+
+/// When the search for the mode stops.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NewtonOptions {
+    /// When half the Newton decrement `½ gᵀΣg` (units of log-density) falls below `tolerance`, that step is taken,
+    /// `H` is factored once more at its end, and `x*` accepted: `log|H|` is linear in the error of `x*`, and the last
+    /// step squares it.
+    pub tolerance: f64,
+    /// Newton steps before giving up.
+    pub max_iterations: usize,
+}
+
+impl Default for NewtonOptions {
+    fn default() -> Self {
+        Self { tolerance: 1e-8, max_iterations: 100 }
+    }
+}
+
+/// Armijo's share of the predicted increase that a step must reach.
+const SUFFICIENT_INCREASE: f64 = 1e-4;
+/// Shortest step tried before the search gives up.
+const SHORTEST_STEP: f64 = 1e-10;
+
+impl Workspace {
+    /// `ℓ` summed over all rows at `eta_trial` if `trial`, else at `eta`; derivatives up to `order` stay in the buffers.
+    pub(crate) fn log_likelihood(
+        &mut self,
+        model: &LatentGaussianModel,
+        theta: &[Vec<f64>],
+        order: Order,
+        trial: bool,
+    ) -> Result<f64, LaplaceError> {
+        let eta = if trial { &self.eta_trial } else { &self.eta };
+        let mut total = 0.0;
+        for (k, observations) in model.observations().iter().enumerate() {
+            let rows = model.observation_rows(k);
+            let out = &mut self.derivatives[k];
+            observations.likelihood.evaluate(&theta[k], 0..rows.len(), &eta[rows.clone()], order, out)?;
+            total += out.value[..rows.len()].iter().sum::<f64>();
+            if order >= Order::Second {
+                self.first[rows.clone()].copy_from_slice(&out.first[..rows.len()]);
+                self.second[rows.clone()].copy_from_slice(&out.second[..rows.len()]);
+            }
+            if order >= Order::Fourth {
+                self.third[rows.clone()].copy_from_slice(&out.third[..rows.len()]);
+                self.fourth[rows.clone()].copy_from_slice(&out.fourth[..rows.len()]);
+            }
+        }
+        Ok(total)
+    }
+
+    /// `(x−μ)ᵀQ(x−μ)` at `trial` or at `x`, and `Q(x−μ)` into `node_buffer`.
+    pub(crate) fn prior_quadratic(&mut self, model: &LatentGaussianModel, trial: bool) -> Result<f64, LaplaceError> {
+        let x = if trial { &self.trial } else { &self.x };
+        for ((r, x), mean) in self.deviation.iter_mut().zip(x).zip(&self.mean) {
+            *r = x - mean;
+        }
+        for (k, effect) in model.effects().iter().enumerate() {
+            let nodes = model.effect_nodes(k);
+            let out = &mut self.node_buffer[nodes.clone()];
+            effect.model.pattern().multiply(&self.precision[k], &self.deviation[nodes], out)?;
+        }
+        Ok(self.deviation.iter().zip(&self.node_buffer).map(|(r, q)| r * q).sum())
+    }
+
+    /// `H = Q + AᵀWA` from `−ℓ″` in `second`; negative curvatures are dropped if `clip`.
+    pub(crate) fn fill_posterior(&mut self, model: &LatentGaussianModel, clip: bool) {
+        self.posterior.fill(0.0);
+        for (slots, values) in model.precision_slots.iter().zip(&self.precision) {
+            for (&slot, value) in slots.iter().zip(values) {
+                self.posterior[slot] += value;
+            }
+        }
+        for i in 0..model.rows() {
+            let weight = if clip { (-self.second[i]).max(0.0) } else { -self.second[i] };
+            if weight == 0.0 {
+                continue;
+            }
+            let (columns, values) = model.design().row(i);
+            let mut slots = model.pair_slots[model.pair_starts[i]..model.pair_starts[i + 1]].iter();
+            for a in 0..columns.len() {
+                for (b, &slot) in values[..=a].iter().zip(&mut slots) {
+                    self.posterior[slot] += weight * values[a] * b;
+                }
+            }
+        }
+    }
+
+    /// Factors `H`; where it is not positive definite, with the negative curvatures dropped.
+    pub(crate) fn factor_posterior(&mut self, model: &LatentGaussianModel, theta: &[f64]) -> Result<(), LaplaceError> {
+        self.fill_posterior(model, false);
+        let error = match self.factor.refactor(&self.posterior) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let clipped = self.second.iter().any(|&c| c > 0.0);
+        if clipped {
+            self.fill_posterior(model, true);
+            if self.factor.refactor(&self.posterior).is_ok() {
+                return Ok(());
+            }
+        }
+        Err(match error {
+            GmrfError::NotPositiveDefinite { node, .. } => {
+                LaplaceError::Singular { effects: model.effect_of_node(node).to_owned(), theta: theta.to_vec() }
+            }
+            GmrfError::NotFinite { .. } => {
+                LaplaceError::NotFinite { what: "the posterior precision".to_owned(), theta: theta.to_vec() }
+            }
+            other => other.into(),
+        })
+    }
+
+    /// A feasible starting point: the mode of the model linearised at a predictor near the data, or `start`.
+    pub(crate) fn start(
+        &mut self,
+        model: &LatentGaussianModel,
+        theta: (&[f64], &[Vec<f64>]),
+        start: Option<&[f64]>,
+    ) -> Result<(), LaplaceError> {
+        if let Some(start) = start {
+            self.x.copy_from_slice(start);
+            self.set_eta(model);
+            return Ok(());
+        }
+        for k in 0..model.observations().len() {
+            let likelihood = &model.observations()[k].likelihood;
+            for (row, i) in model.observation_rows(k).enumerate() {
+                self.eta[i] = likelihood.initial_predictor(row).unwrap_or(0.0);
+            }
+        }
+        self.log_likelihood(model, theta.1, Order::Second, false)?;
+        self.factor_posterior(model, theta.0)?;
+        // Aᵀ(ℓ′ + W(η⁰ − o)) + Qμ
+        for i in 0..model.rows() {
+            let weight = (-self.second[i]).max(0.0);
+            self.row_buffer[i] = self.first[i] + weight * (self.eta[i] - model.design().offset()[i]);
+        }
+        for (k, effect) in model.effects().iter().enumerate() {
+            let nodes = model.effect_nodes(k);
+            effect.model.pattern().multiply(&self.precision[k], &self.mean[nodes.clone()], &mut self.x[nodes])?;
+        }
+        model.design().add_transposed(&self.row_buffer, &mut self.x);
+        self.factor.conditional_mean_in_place(&mut self.x, &mut self.solve)?;
+        self.set_eta(model);
+        Ok(())
+    }
+
+    pub(crate) fn set_eta(&mut self, model: &LatentGaussianModel) {
+        model.design().multiply(&self.x, &mut self.eta);
+        for (eta, offset) in self.eta.iter_mut().zip(model.design().offset()) {
+            *eta += offset;
+        }
+    }
+
+    /// The mode `x*` into `x`, `η*` into `eta`, derivatives and the factor of `H` at the mode; returns the steps taken.
+    ///
+    /// `theta` holds the free hyperparameters and those of each block of observations.
+    pub(crate) fn find_mode(
+        &mut self,
+        model: &LatentGaussianModel,
+        theta: (&[f64], &[Vec<f64>]),
+        start: Option<&[f64]>,
+        options: &NewtonOptions,
+    ) -> Result<usize, LaplaceError> {
+        self.start(model, theta, start)?;
+        if start.is_some() && !self.log_likelihood(model, theta.1, Order::Value, false)?.is_finite() {
+            self.start(model, theta, None)?;
+        }
+        let failure = |iterations, reason: String| LaplaceError::NoMode { theta: theta.0.to_vec(), iterations, reason };
+        let mut objective = self.log_likelihood(model, theta.1, Order::Second, false)?;
+        objective -= 0.5 * self.prior_quadratic(model, false)?;
+        if !objective.is_finite() {
+            let reason =
+                "the log-density at the starting point is not finite; check offsets, exposures and extreme values";
+            return Err(failure(0, reason.to_owned()));
+        }
+        for iteration in 1..=options.max_iterations {
+            self.factor_posterior(model, theta.0)?;
+            // g = Aᵀℓ′ − Q(x − μ)
+            for (g, q) in self.gradient.iter_mut().zip(&self.node_buffer) {
+                *g = -q;
+            }
+            model.design().add_transposed(&self.first, &mut self.gradient);
+            self.step.copy_from_slice(&self.gradient);
+            self.factor.solve_in_place(&mut self.step, &mut self.solve)?;
+            let slope: f64 = self.step.iter().zip(&self.gradient).map(|(d, g)| d * g).sum();
+            if !slope.is_finite() {
+                return Err(failure(iteration, "the Newton step is not finite".to_owned()));
+            }
+            objective = match self.line_search(model, theta.1, (objective, slope))? {
+                Some(value) => value,
+                None => return Err(failure(iteration, "no step increases the log-density".to_owned())),
+            };
+            if 0.5 * slope < options.tolerance {
+                self.factor_posterior(model, theta.0)?;
+                return Ok(iteration);
+            }
+        }
+        Err(failure(options.max_iterations, "the iteration limit was reached".to_owned()))
+    }
+
+    /// Moves `x` and `eta` along `step` to a point of sufficient increase; returns the objective there.
+    fn line_search(
+        &mut self,
+        model: &LatentGaussianModel,
+        theta: &[Vec<f64>],
+        (objective, slope): (f64, f64),
+    ) -> Result<Option<f64>, LaplaceError> {
+        model.design().multiply(&self.step, &mut self.eta_step);
+        // below this increase the sums themselves are rounding
+        let rounding = 1e-12 * (1.0 + objective.abs());
+        let mut length = 1.0;
+        while length > SHORTEST_STEP {
+            for ((trial, x), d) in self.trial.iter_mut().zip(&self.x).zip(&self.step) {
+                *trial = x + length * d;
+            }
+            for ((trial, eta), d) in self.eta_trial.iter_mut().zip(&self.eta).zip(&self.eta_step) {
+                *trial = eta + length * d;
+            }
+            let value = self.log_likelihood(model, theta, Order::Second, true)?;
+            let value = value - 0.5 * self.prior_quadratic(model, true)?;
+            if value >= objective + SUFFICIENT_INCREASE * length * slope - rounding {
+                std::mem::swap(&mut self.x, &mut self.trial);
+                std::mem::swap(&mut self.eta, &mut self.eta_trial);
+                return Ok(Some(value));
+            }
+            length *= if value.is_finite() { 0.5 } else { 0.1 };
+        }
+        Ok(None)
+    }
+}
