@@ -1,1 +1,25 @@
-//! integration
+//! Explores the hyperparameters of a latent Gaussian model and combines the nested approximations.
+
+pub mod criteria;
+pub mod design;
+pub mod engine;
+pub mod error;
+pub mod executor;
+pub mod hessian;
+mod hyper_marginal;
+pub mod marginal;
+pub mod mode;
+pub mod objective;
+pub mod posterior;
+pub mod skewed;
+mod spline;
+
+pub use criteria::Criteria;
+pub use engine::{Engine, PointEvaluation};
+pub use error::IntegrationError;
+pub use executor::{Executor, Parallel, Sequential};
+pub use marginal::{Map, Marginal, Summary};
+pub use mode::{Mode, ModeOptions};
+pub use objective::{Objective, ObjectiveValue};
+pub use posterior::{ExploreOptions, Posterior, Strategy};
+pub use skewed::SkewedGaussian;

@@ -118,3 +118,28 @@ pub trait Likelihood: Send + Sync + Debug {
     /// A starting value of `η` for each row (`None`: zero), near the mode of `ℓ`, finite.
     fn initial_predictor(&self, row: usize) -> Option<f64>;
 }
+
+mod binomial;
+mod data;
+mod gaussian;
+mod poisson;
+mod weighted;
+
+pub use binomial::Binomial;
+pub use gaussian::Gaussian;
+pub use poisson::Poisson;
+pub use weighted::Weighted;
+
+/// The names of the families.
+pub const FAMILIES: [&str; 3] = ["gaussian", "poisson", "binomial"];
+
+/// Writes `[ℓ, ℓ′, ℓ″, ℓ‴, ℓ⁗]` of one row up to `order`.
+fn store(d: &[f64; 5], k: usize, order: Order, out: &mut Derivatives) {
+    out.value[k] = d[0];
+    if order >= Order::Second {
+        (out.first[k], out.second[k]) = (d[1], d[2]);
+    }
+    if order >= Order::Fourth {
+        (out.third[k], out.fourth[k]) = (d[3], d[4]);
+    }
+}

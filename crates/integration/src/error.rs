@@ -1,0 +1,42 @@
+//! What can go wrong in the integration over the hyperparameters, and what to do about it.
+
+use thiserror::Error;
+
+/// Errors of the crate.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum IntegrationError {
+    /// The latent field could not be approximated.
+    #[error(transparent)]
+    Laplace(#[from] laplace::LaplaceError),
+    /// A numerical kernel failed.
+    #[error(transparent)]
+    Gmrf(#[from] gmrf::GmrfError),
+    /// The mode of the hyperparameters was not found.
+    #[error("the mode of the hyperparameters was not found; the search ended at θ = {theta:?}: {reason}")]
+    NoMode {
+        /// Where the search ended, internal scale.
+        theta: Vec<f64>,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// An option has a value that it cannot have.
+    #[error("option {option}: {reason}")]
+    InvalidOption {
+        /// The option.
+        option: &'static str,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// Every point of the design failed.
+    #[error("none of the {points} points of the design could be evaluated: {reason}")]
+    EmptyDesign {
+        /// The number of points.
+        points: usize,
+        /// The first failure.
+        reason: String,
+    },
+    /// The caller asked to stop.
+    #[error("the fit was cancelled")]
+    Cancelled,
+}

@@ -1,0 +1,24 @@
+//! The function that is explored: a log-density of `θ` with its exact gradient.
+
+use crate::error::IntegrationError;
+
+/// Value and gradient from one evaluation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObjectiveValue {
+    /// The unnormalised log posterior.
+    pub value: f64,
+    /// Its gradient, length `p`.
+    pub gradient: Vec<f64>,
+}
+
+/// A log-density over `θ ∈ ℝᵖ`.
+pub trait Objective: Sync {
+    /// `p`.
+    fn dimension(&self) -> usize;
+
+    /// Value and gradient at `theta`.
+    ///
+    /// # Errors
+    /// Where the density cannot be evaluated; a search takes a shorter step then.
+    fn evaluate(&self, theta: &[f64]) -> Result<ObjectiveValue, IntegrationError>;
+}
