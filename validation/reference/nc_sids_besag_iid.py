@@ -20,7 +20,7 @@ def model():
     numpyro.sample("y", dist.Poisson(rows.expected.values * jnp.exp(eta)), obs=rows.deaths.values)
 
 
-x, report = sample(model, draws=15000, target=0.95)
+x, report = sample(model, draws=25000, target=0.99)
 summarise("nc_sids_besag_iid", [
     (["fixed.(Intercept)"], x["fixed"]),
     (["hyper_internal.county.precision"], log_precision(x["county.sd"])),
