@@ -28,7 +28,7 @@ def model():
     numpyro.sample("y", dist.Poisson(jnp.exp(eta)), obs=rows.disasters.values)
 
 
-x, report = sample(model, draws=10000, target=0.95)
+x, report = sample(model, draws=25000, target=0.95)
 summarise("coal", [
     (["fixed.(Intercept)"], x["fixed"]),
     (["hyper_internal.year.precision"], log_precision(x["year.sd"])),

@@ -22,7 +22,7 @@ def model():
     numpyro.sample("y", dist.Poisson(jnp.exp(eta)), obs=rows.killed.values)
 
 
-x, report = sample(model, draws=10000, target=0.95)
+x, report = sample(model, draws=25000, target=0.95)
 summarise("vans", [
     (names("fixed", COEFFICIENTS), x["fixed"]),
     (["hyper_internal.month.precision"], log_precision(x["month.sd"])),
