@@ -7,7 +7,8 @@ use gmrf::SparsityPattern;
 /// The five-point Laplacian of a `side × side` lattice plus `diagonal`.
 pub fn lattice(side: usize, diagonal: f64) -> (Arc<SparsityPattern>, Vec<f64>) {
     let edges = lattice_edges(side);
-    let pattern = Arc::new(SparsityPattern::from_entries(side * side, edges.iter().copied()).expect("edges are inside"));
+    let pattern =
+        Arc::new(SparsityPattern::from_entries(side * side, edges.iter().copied()).expect("edges are inside"));
     let mut values: Vec<f64> = pattern.entries().map(|(i, j)| if i == j { diagonal } else { -1.0 }).collect();
     for (i, j) in edges {
         values[pattern.column_start(i)] += 1.0;

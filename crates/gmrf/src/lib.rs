@@ -13,6 +13,7 @@ pub mod ordering;
 pub mod pattern;
 pub mod prior;
 pub mod selected_inverse;
+pub mod suggestion;
 
 pub use cholesky::{CholeskyFactor, SymbolicFactor};
 pub use constraint::LinearConstraints;

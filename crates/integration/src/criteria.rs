@@ -123,11 +123,7 @@ impl Criteria {
 }
 
 /// One design point's part of every row's sums.
-fn point_sums(
-    model: &LatentGaussianModel,
-    point: &PointEvaluation,
-    weight: f64,
-) -> Result<Vec<Row>, IntegrationError> {
+fn point_sums(model: &LatentGaussianModel, point: &PointEvaluation, weight: f64) -> Result<Vec<Row>, IntegrationError> {
     let mut rows = vec![Row::default(); model.rows()];
     let step = 2.0 * WIDTH / (NODES - 1) as f64;
     let z: Vec<f64> = (0..NODES).map(|k| -WIDTH + step * k as f64).collect();

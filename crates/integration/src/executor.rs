@@ -38,10 +38,7 @@ pub(crate) fn map<T: Send>(executor: &dyn Executor, count: usize, task: impl Fn(
             *slot = Some(result);
         }
     });
-    slots
-        .into_iter()
-        .filter_map(|slot| slot.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
-        .collect()
+    slots.into_iter().filter_map(|slot| slot.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)).collect()
 }
 
 #[cfg(test)]

@@ -49,13 +49,18 @@ impl Reparametrisation {
     ) -> Result<Self, IntegrationError> {
         let p = mode.len();
         let values = differences.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let slope = |i: usize, j: usize| {
-            (values[2 * j + 1].gradient[i] - values[2 * j].gradient[i]) / (2.0 * DIFFERENCE_STEP)
-        };
+        let slope =
+            |i: usize, j: usize| (values[2 * j + 1].gradient[i] - values[2 * j].gradient[i]) / (2.0 * DIFFERENCE_STEP);
         let hessian: Vec<Vec<f64>> =
             (0..p).map(|i| (0..p).map(|j| 0.5 * (slope(i, j) + slope(j, i))).collect()).collect();
         if p == 0 {
-            return Ok(Self { mode: Vec::new(), hessian, vectors: Vec::new(), scales: Vec::new(), replaced: Vec::new() });
+            return Ok(Self {
+                mode: Vec::new(),
+                hessian,
+                vectors: Vec::new(),
+                scales: Vec::new(),
+                replaced: Vec::new(),
+            });
         }
         let matrix = Mat::from_fn(p, p, |i, j| hessian[i][j]);
         let eigen = matrix.self_adjoint_eigen(Side::Lower).map_err(|_| IntegrationError::NoMode {
@@ -112,10 +117,8 @@ mod tests {
             let d = [t[0] - mode[0], t[1] - mode[1]];
             (0..2).map(|i| -(h[i][0] * d[0] + h[i][1] * d[1])).collect::<Vec<f64>>()
         };
-        let values = difference_points(&mode)
-            .iter()
-            .map(|t| Ok(ObjectiveValue { value: 0.0, gradient: gradient(t) }))
-            .collect();
+        let values =
+            difference_points(&mode).iter().map(|t| Ok(ObjectiveValue { value: 0.0, gradient: gradient(t) })).collect();
         let map = Reparametrisation::new(&mode, values).unwrap();
         for i in 0..2 {
             for j in 0..2 {

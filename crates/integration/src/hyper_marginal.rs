@@ -103,9 +103,9 @@ pub(crate) fn of_plane(map: &Reparametrisation, lattice: &Lattice, j: usize) -> 
     let log: Vec<f64> = grid
         .iter()
         .map(|&t| {
-            let values = (0..=steps).map(|k| u_low + du * k as f64).map(|u| {
-                surface.at(t * along[0] + u * across[0], t * along[1] + u * across[1])
-            });
+            let values = (0..=steps)
+                .map(|k| u_low + du * k as f64)
+                .map(|u| surface.at(t * along[0] + u * across[0], t * along[1] + u * across[1]));
             values.map(f64::exp).sum::<f64>().max(f64::MIN_POSITIVE).ln()
         })
         .collect();

@@ -159,7 +159,13 @@ impl Marginal {
                 let (low, high) = base.support();
                 let rising = map.apply(high) >= map.apply(low);
                 match base.preimage(map, x) {
-                    Some(t) => if rising { base.cdf(t) } else { 1.0 - base.cdf(t) },
+                    Some(t) => {
+                        if rising {
+                            base.cdf(t)
+                        } else {
+                            1.0 - base.cdf(t)
+                        }
+                    }
                     None => f64::from(u8::from(x > map.apply(0.5 * (low + high)))),
                 }
             }
@@ -280,7 +286,11 @@ impl Marginal {
         }
         for _ in 0..100 {
             let middle = 0.5 * (low + high);
-            if below(middle) { low = middle } else { high = middle }
+            if below(middle) {
+                low = middle
+            } else {
+                high = middle
+            }
             if high - low <= 1e-15 * (1.0 + high.abs()) {
                 break;
             }
@@ -307,7 +317,11 @@ fn mixture_quantile(parts: &[(f64, SkewedGaussian)], p: f64) -> f64 {
             cdf += w * part.cdf(x);
             pdf += w * part.pdf(x);
         }
-        if cdf < p { low = x } else { high = x }
+        if cdf < p {
+            low = x
+        } else {
+            high = x
+        }
         let newton = x + (p - cdf) / pdf;
         let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
         if (next - x).abs() <= QUANTILE_TOLERANCE * sd {

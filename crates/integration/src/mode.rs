@@ -106,7 +106,11 @@ impl Bfgs {
     }
 
     /// Trial points along `direction`: quadratic interpolation, or a tenth where the density cannot be evaluated.
-    fn line_search(&mut self, problem: &mut Problem<&dyn Objective>, direction: &[f64]) -> Option<(Vec<f64>, ObjectiveValue)> {
+    fn line_search(
+        &mut self,
+        problem: &mut Problem<&dyn Objective>,
+        direction: &[f64],
+    ) -> Option<(Vec<f64>, ObjectiveValue)> {
         let slope = dot(direction, &self.current.gradient);
         let longest = direction.iter().fold(0.0_f64, |a, d| a.max(d.abs()));
         // without curvature information the first step is one unit of a log precision at most
@@ -163,7 +167,8 @@ impl Bfgs {
     }
 
     fn reset(&mut self) {
-        *self = Self { evaluations: self.evaluations, ..Self::new(self.theta.clone(), self.current.clone(), self.options) };
+        *self =
+            Self { evaluations: self.evaluations, ..Self::new(self.theta.clone(), self.current.clone(), self.options) };
     }
 }
 

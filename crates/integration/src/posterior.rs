@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use laplace::{LatentGaussianModel, NewtonOptions};
 
 use crate::criteria::Criteria;
-use crate::design::{DesignPoint, GridExploration, GridOptions, central_composite, empirical_bayes, product_gauss_hermite};
+use crate::design::{
+    DesignPoint, GridExploration, GridOptions, central_composite, empirical_bayes, product_gauss_hermite,
+};
 use crate::engine::{Engine, PointEvaluation};
 use crate::error::IntegrationError;
 use crate::executor::Executor;
@@ -469,12 +471,8 @@ impl Exploration<'_> {
         weights: &[f64],
         of: impl Fn(&PointEvaluation) -> &Vec<laplace::Moment> + Sync,
     ) -> Vec<Marginal> {
-        let kept: Vec<(f64, &PointEvaluation)> = weights
-            .iter()
-            .copied()
-            .zip(&evaluated.points)
-            .filter(|(weight, _)| *weight > NEGLIGIBLE_WEIGHT)
-            .collect();
+        let kept: Vec<(f64, &PointEvaluation)> =
+            weights.iter().copied().zip(&evaluated.points).filter(|(weight, _)| *weight > NEGLIGIBLE_WEIGHT).collect();
         let total: f64 = kept.iter().map(|(weight, _)| weight).sum();
         let count = kept.first().map_or(0, |(_, point)| of(point).len());
         (0..count)
@@ -508,9 +506,10 @@ impl Exploration<'_> {
     ) -> Diagnostics {
         let (evaluations, newton_steps) = self.engine.counts();
         let shares = evaluated.points.iter().map(|point| point.moments.second_order.share());
-        let best = evaluated.points.iter().max_by(|a, b| {
-            a.approximation.log_posterior.total_cmp(&b.approximation.log_posterior)
-        });
+        let best = evaluated
+            .points
+            .iter()
+            .max_by(|a, b| a.approximation.log_posterior.total_cmp(&b.approximation.log_posterior));
         Diagnostics {
             evaluations,
             newton_steps,
@@ -567,4 +566,3 @@ fn weighted_mean(evaluated: &Evaluated, weights: &[f64]) -> Vec<f64> {
     let component = |k: usize| evaluated.design.iter().zip(weights).map(|((point, _), w)| w * point.z[k]).sum();
     (0..p).map(component).collect()
 }
-

@@ -115,8 +115,8 @@ pub fn normal_quantile(p: f64) -> f64 {
 fn lower_quantile(p: f64) -> f64 {
     // Hastings' rational approximation (Abramowitz and Stegun 26.2.23), error below 4.5e-4
     let t = (-2.0 * p.ln()).sqrt();
-    let mut z = -(t - (2.515_517 + t * (0.802_853 + t * 0.010_328))
-        / (1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308))));
+    let mut z = -(t
+        - (2.515_517 + t * (0.802_853 + t * 0.010_328)) / (1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308))));
     for _ in 0..3 {
         // relative error of Φ, so that the far tail is as exact as the middle
         let log_density = -0.5 * z * z - 0.5 * (2.0 * PI).ln();

@@ -24,8 +24,7 @@ pub struct Binomial {
 
 impl Binomial {
     /// The links it allows.
-    pub const LINKS: [Link; 6] =
-        [Link::Logit, Link::Probit, Link::Cloglog, Link::Loglog, Link::Log, Link::Identity];
+    pub const LINKS: [Link; 6] = [Link::Logit, Link::Probit, Link::Cloglog, Link::Loglog, Link::Log, Link::Identity];
 
     /// From successes (NaN is missing), trials (`None`: 1) and the link.
     ///
@@ -187,7 +186,8 @@ fn log_one_minus_exp_minus(eta: f64) -> [f64; 5] {
     }
     let r = if u < 1e-300 { 1.0 } else { u / u.exp_m1() };
     // below 1e-2 the series of k avoids the cancellation of 1 − u − r
-    let k = if u < 1e-2 { u * (-0.5 + u * (-1.0 / 12.0 + u * u * (1.0 / 720.0 - u * u / 30_240.0))) } else { 1.0 - u - r };
+    let k =
+        if u < 1e-2 { u * (-0.5 + u * (-1.0 / 12.0 + u * u * (1.0 / 720.0 - u * u / 30_240.0))) } else { 1.0 - u - r };
     let r1 = r * k;
     let k1 = -u - r1;
     let r2 = r1 * k + r * k1;

@@ -67,7 +67,10 @@ impl Likelihood for Gaussian {
     ) -> Result<(), LaplaceError> {
         let (log_tau, tau) = (theta[0], theta[0].exp());
         if !tau.is_finite() {
-            return Err(LaplaceError::NotFinite { what: "the precision of the likelihood".into(), theta: theta.to_vec() });
+            return Err(LaplaceError::NotFinite {
+                what: "the precision of the likelihood".into(),
+                theta: theta.to_vec(),
+            });
         }
         for (k, i) in rows.enumerate() {
             let (y, s) = (self.y[i], self.scale[i]);
