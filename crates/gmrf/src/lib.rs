@@ -5,6 +5,7 @@
 
 mod cholesky;
 pub mod constraint;
+pub mod contract;
 pub mod error;
 pub mod field;
 pub mod hyperparameter;
@@ -12,6 +13,7 @@ pub mod latent;
 pub mod ordering;
 pub mod pattern;
 pub mod prior;
+pub mod scaling;
 pub mod selected_inverse;
 
 pub use cholesky::{CholeskyFactor, SymbolicFactor};
@@ -23,4 +25,5 @@ pub use latent::{LatentModel, LogDeterminant, Part};
 pub use ordering::Ordering;
 pub use pattern::SparsityPattern;
 pub use prior::Prior;
+pub use scaling::{StructureConstants, structure_constants};
 pub use selected_inverse::SelectedInverse;

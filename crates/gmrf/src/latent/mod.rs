@@ -94,4 +94,9 @@ pub fn hyperparameter_count(blocks: &[HyperparameterBlock]) -> usize {
     blocks.iter().map(|block| block.parameters.len()).sum()
 }
 
+mod iid;
 mod numeric;
+pub mod structure;
+
+pub use iid::Iid;
+pub use structure::StructuredPrecision;
