@@ -94,9 +94,19 @@ pub fn hyperparameter_count(blocks: &[HyperparameterBlock]) -> usize {
     blocks.iter().map(|block| block.parameters.len()).sum()
 }
 
+mod ar1;
+mod fixed;
+mod generic;
 mod iid;
 mod numeric;
+mod random_walk;
+mod replicated;
 pub mod structure;
 
+pub use ar1::Ar1;
+pub use fixed::{FixedEffects, JointPrecision};
+pub use generic::{Generic0, GenericNullSpace};
 pub use iid::Iid;
+pub use random_walk::{RandomWalk, RandomWalkOptions, RandomWalkOrder};
+pub use replicated::Replicated;
 pub use structure::StructuredPrecision;
