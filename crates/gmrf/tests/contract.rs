@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use gmrf::contract::check;
 use gmrf::latent::{
-    Ar1, FixedEffects, Generic0, GenericNullSpace, Iid, JointPrecision, LatentModel, RandomWalk, RandomWalkOptions,
-    RandomWalkOrder, Replicated,
+    Ar1, Constrained, FixedEffects, Generic0, GenericNullSpace, GroupModel, Grouped, Iid, JointPrecision, LatentModel,
+    RandomWalk, RandomWalkOptions, RandomWalkOrder, Replicated,
 };
-use gmrf::{Hyperparameter, HyperparameterBlock, Prior, Transform};
+use gmrf::{Hyperparameter, HyperparameterBlock, LinearConstraints, Prior, SparsityPattern, Transform};
 
 /// `N(0, 1)` on the internal scale: the contract needs some prior, not a good one.
 #[derive(Debug)]
@@ -115,5 +115,46 @@ fn replicated_models_obey_the_contract() {
         for count in [1, 3] {
             obeys(&Replicated::new(inner.clone(), count).unwrap());
         }
+    }
+}
+
+fn groups() -> Vec<GroupModel> {
+    let rho = Hyperparameter::new("group rho", Transform::Exchangeable { size: 3 }, 1.0);
+    let exchangeable = HyperparameterBlock::single(rho, Arc::new(Normal));
+    // two chains: a null space of dimension two
+    let pattern = Arc::new(SparsityPattern::from_entries(5, [(0, 1), (1, 2), (3, 4)]).unwrap());
+    let values = [1.0, -1.0, 2.0, -1.0, 1.0, 1.0, -1.0, 1.0];
+    let components = LinearConstraints::sums_to_zero(5, [0..3, 3..5]).unwrap();
+    vec![
+        GroupModel::iid(2).unwrap(),
+        GroupModel::exchangeable(3, exchangeable).unwrap(),
+        GroupModel::ar1(3, correlation()).unwrap(),
+        GroupModel::random_walk(RandomWalkOrder::One, 3, false).unwrap(),
+        GroupModel::random_walk(RandomWalkOrder::Two, 4, false).unwrap(),
+        GroupModel::random_walk(RandomWalkOrder::Two, 4, true).unwrap(),
+        GroupModel::structured(&pattern, &values, &components).unwrap(),
+    ]
+}
+
+#[test]
+fn every_group_of_every_model_obeys_the_contract() {
+    for group in groups() {
+        for inner in inner_models() {
+            let grouped = Arc::new(Grouped::new(inner, group.clone()).unwrap());
+            obeys(grouped.as_ref());
+            obeys(&Replicated::new(grouped, 2).unwrap());
+        }
+    }
+}
+
+#[test]
+fn constrained_models_obey_the_contract() {
+    for inner in inner_models().into_iter().take(6) {
+        let n = inner.pattern().order();
+        let mut extra = LinearConstraints::none(n);
+        extra.push(&[(0, 1.0), (n - 1, -2.0)], 0.5).unwrap();
+        let once = Arc::new(Constrained::new(inner, &extra).unwrap());
+        obeys(once.as_ref());
+        obeys(&Replicated::new(once, 2).unwrap());
     }
 }

@@ -72,13 +72,16 @@ impl FixedEffects {
         for node in (0..n).filter(|&i| flat[i]) {
             null_space.push(&[(node, 1.0)], 0.0)?;
         }
-        let constants = structure_constants(&pattern, &values, &null_space)?;
+        // a flat effect is coupled with no other: a unit pivot in its place adds log 1
+        let pivots: Vec<f64> =
+            pattern.entries().zip(&values).map(|((i, j), &v)| if i == j && flat[i] { 1.0 } else { v }).collect();
+        let log_determinant = structure_constants(&pattern, &pivots, &LinearConstraints::none(n))?.log_determinant;
         Ok(Self {
             means: means.to_vec(),
             pattern,
             values,
-            log_determinant: constants.log_determinant,
-            rank: constants.rank,
+            log_determinant,
+            rank: n - null_space.len(),
             constraints: LinearConstraints::none(n),
             null_space,
         })

@@ -95,17 +95,24 @@ pub fn hyperparameter_count(blocks: &[HyperparameterBlock]) -> usize {
 }
 
 mod ar1;
+mod constrained;
 mod fixed;
 mod generic;
+mod group;
+mod grouped;
 mod iid;
+mod kernel;
 mod numeric;
 mod random_walk;
 mod replicated;
 pub mod structure;
 
 pub use ar1::Ar1;
+pub use constrained::Constrained;
 pub use fixed::{FixedEffects, JointPrecision};
 pub use generic::{Generic0, GenericNullSpace};
+pub use group::GroupModel;
+pub use grouped::Grouped;
 pub use iid::Iid;
 pub use random_walk::{RandomWalk, RandomWalkOptions, RandomWalkOrder};
 pub use replicated::Replicated;
