@@ -112,6 +112,12 @@ impl LinearConstraints {
         }
         Ok(())
     }
+
+    /// The same rows with right-hand sides zero.
+    #[must_use]
+    pub fn homogeneous(&self) -> Self {
+        Self { right_hand_side: vec![0.0; self.len()], ..self.clone() }
+    }
 }
 
 #[cfg(test)]

@@ -24,6 +24,14 @@ pub enum Transform {
         /// Upper end.
         high: f64,
     },
+    /// `(e^θ − 1)/(e^θ + m − 1)`: the correlation, in (−1/(m−1), 1), of `m ≥ 2` exchangeable variables, where `e^θ` is
+    /// the ratio of the eigenvalues of their correlation matrix.
+    ///
+    /// The [`Interval`](Self::Interval) of the same ends has `θ − log(m − 1)` for this `θ`; here `θ = 0` is independence.
+    Exchangeable {
+        /// `m`.
+        size: usize,
+    },
 }
 
 impl Transform {
@@ -37,6 +45,14 @@ impl Transform {
             Self::Logistic => logistic(theta),
             Self::Correlation => (0.5 * theta).tanh(),
             Self::Interval { low, high } => low + (high - low) * logistic(theta),
+            Self::Exchangeable { size } => {
+                let others = size as f64 - 1.0;
+                if theta >= 0.0 {
+                    -(-theta).exp_m1() / (1.0 + others * (-theta).exp())
+                } else {
+                    theta.exp_m1() / (theta.exp() + others)
+                }
+            }
         }
     }
 
@@ -49,6 +65,7 @@ impl Transform {
             Self::Logistic => value.ln() - (-value).ln_1p(),
             Self::Correlation => value.ln_1p() - (-value).ln_1p(),
             Self::Interval { low, high } => (value - low).ln() - (high - value).ln(),
+            Self::Exchangeable { size } => (value * (size as f64 - 1.0)).ln_1p() - (-value).ln_1p(),
         };
         theta.is_finite().then_some(theta)
     }
@@ -68,6 +85,11 @@ impl Transform {
                 0.5 * (1.0 - rho * rho)
             }
             Self::Interval { low, high } => (high - low) * Self::Logistic.derivative(theta),
+            Self::Exchangeable { size } => {
+                let (decay, others) = ((-theta.abs()).exp(), size as f64 - 1.0);
+                let root = if theta >= 0.0 { 1.0 + others * decay } else { decay + others };
+                size as f64 * decay / (root * root)
+            }
         }
     }
 }
@@ -144,6 +166,8 @@ mod tests {
             Transform::Logistic,
             Transform::Correlation,
             Transform::Interval { low: -2.0, high: 5.0 },
+            Transform::Exchangeable { size: 2 },
+            Transform::Exchangeable { size: 7 },
         ];
         for transform in all {
             for theta in [-4.0, -0.3, 0.0, 1.7, 5.0] {

@@ -5,13 +5,16 @@
 
 mod cholesky;
 pub mod constraint;
+pub mod contract;
 pub mod error;
 pub mod field;
+pub mod graph;
 pub mod hyperparameter;
 pub mod latent;
 pub mod ordering;
 pub mod pattern;
 pub mod prior;
+pub mod scaling;
 pub mod selected_inverse;
 pub mod suggestion;
 
@@ -19,9 +22,11 @@ pub use cholesky::{CholeskyFactor, SymbolicFactor};
 pub use constraint::LinearConstraints;
 pub use error::GmrfError;
 pub use field::Gmrf;
+pub use graph::Graph;
 pub use hyperparameter::{Hyperparameter, HyperparameterBlock, Reported, Transform};
 pub use latent::{LatentModel, LogDeterminant, Part};
 pub use ordering::Ordering;
 pub use pattern::SparsityPattern;
 pub use prior::Prior;
+pub use scaling::{StructureConstants, structure_constants};
 pub use selected_inverse::SelectedInverse;

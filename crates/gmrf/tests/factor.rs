@@ -130,6 +130,15 @@ fn a_node_pinned_by_a_constraint_is_exact() {
 }
 
 #[test]
+fn a_pinned_node_without_any_curvature_is_exact_too() {
+    let pattern = Arc::new(SparsityPattern::from_entries(4, [(1, 2), (2, 3)]).unwrap());
+    let values = [0.0, 2.0, -1.0, 2.0, -1.0, 2.0];
+    let mut constraints = LinearConstraints::none(4);
+    constraints.push(&[(0, 1.0)], 0.0).unwrap();
+    check(&pattern, &values, &constraints, Ordering::Automatic);
+}
+
+#[test]
 fn disjoint_overlapping_and_weighted_constraints_are_exact() {
     let (pattern, mut values) = lattice(4, 6, 0.0);
     let constraints = LinearConstraints::sums_to_zero(24, [0..24, 3..9, 15..20]).unwrap();

@@ -71,6 +71,10 @@ impl CholeskyFactor {
             }
         }
         self.fill_least(values)?;
+        // a node that a constraint pins may have any curvature of its own: one that keeps its pivot away from zero
+        for &entry in &symbolic.pinned {
+            self.values[symbolic.slots[entry]] += 1.0 + values[entry].abs();
+        }
         let mut top = 0;
         for (s, node) in symbolic.supernodes.iter().enumerate() {
             top = self.eliminate(&symbolic, s, node, top)?;

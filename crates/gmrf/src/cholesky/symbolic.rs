@@ -53,6 +53,8 @@ pub struct SymbolicFactor {
     pub(crate) slots: Vec<usize>,
     /// For each entry of `C`, row by row, its slot.
     pub(crate) constraint_slots: Vec<usize>,
+    /// The diagonal entries of nodes that a constraint on them alone pins.
+    pub(crate) pinned: Vec<usize>,
     pub(crate) values_length: usize,
     /// Greatest size of the stack of update matrices.
     pub(crate) stack_length: usize,
@@ -101,6 +103,7 @@ impl SymbolicFactor {
             children: Vec::new(),
             slots: Vec::new(),
             constraint_slots: Vec::new(),
+            pinned: Vec::new(),
             values_length: 0,
             stack_length: 0,
             front_stack_length: 0,
@@ -194,6 +197,8 @@ impl SymbolicFactor {
             .flat_map(|k| self.constraints.row(k).0.iter().map(move |&i| (n + k, i)))
             .map(|(k, i)| self.slot(&owner, self.position[k], self.position[i]))
             .collect();
+        let rows = (0..self.constraints.len()).map(|k| self.constraints.row(k).0).filter(|row| row.len() == 1);
+        self.pinned = rows.map(|row| pattern.column_start(row[0])).collect();
         self.size_stacks();
     }
 

@@ -94,6 +94,37 @@ pub fn hyperparameter_count(blocks: &[HyperparameterBlock]) -> usize {
     blocks.iter().map(|block| block.parameters.len()).sum()
 }
 
+mod ar1;
+mod areal;
+mod besag;
+mod besag_proper;
+mod bym;
+mod bym2;
+mod constrained;
+mod fixed;
+mod generic;
+mod group;
+mod grouped;
+mod iid;
+mod kernel;
 mod numeric;
+mod random_walk;
+mod replicated;
+pub mod structure;
 
+pub use ar1::Ar1;
+pub use areal::ArealOptions;
+pub use besag::Besag;
+pub use besag_proper::BesagProper;
+pub use bym::Bym;
+pub use bym2::Bym2;
+pub use constrained::Constrained;
+pub use fixed::{FixedEffects, JointPrecision};
+pub use generic::{Generic0, GenericNullSpace};
+pub use group::GroupModel;
+pub use grouped::Grouped;
+pub use iid::Iid;
 pub use numeric::constrained_mean_shift;
+pub use random_walk::{RandomWalk, RandomWalkOptions, RandomWalkOrder};
+pub use replicated::Replicated;
+pub use structure::StructuredPrecision;

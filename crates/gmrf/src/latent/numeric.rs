@@ -2,7 +2,6 @@
 
 use super::{LatentModel, LogDeterminant, hyperparameter_count};
 use crate::cholesky::{CholeskyFactor, SymbolicFactor};
-use crate::constraint::LinearConstraints;
 use crate::error::GmrfError;
 use crate::selected_inverse::SelectedInverse;
 
@@ -13,7 +12,7 @@ pub(super) fn log_determinant<M: LatentModel + ?Sized>(model: &M, theta: &[f64])
     let pattern = model.pattern();
     let mut fixed = model.constraints().clone();
     fixed.append_block(model.null_space(), 0)?;
-    let symbolic = SymbolicFactor::analyze(pattern, &without_right_hand_side(&fixed)?)?;
+    let symbolic = SymbolicFactor::analyze(pattern, &fixed.homogeneous())?;
     let mut values = vec![0.0; pattern.nnz()];
     model.fill_precision(theta, &mut values)?;
     let mut factor = CholeskyFactor::new(symbolic.clone());
@@ -27,16 +26,6 @@ pub(super) fn log_determinant<M: LatentModel + ?Sized>(model: &M, theta: &[f64])
         })
         .collect::<Result<_, GmrfError>>()?;
     Ok(LogDeterminant { value: factor.log_determinant(), gradient, rank: pattern.order() - fixed.len() })
-}
-
-fn without_right_hand_side(constraints: &LinearConstraints) -> Result<LinearConstraints, GmrfError> {
-    let mut homogeneous = LinearConstraints::none(constraints.order());
-    for k in 0..constraints.len() {
-        let (columns, values) = constraints.row(k);
-        let row: Vec<_> = columns.iter().copied().zip(values.iter().copied()).collect();
-        homogeneous.push(&row, 0.0)?;
-    }
-    Ok(homogeneous)
 }
 
 /// `min (x−μ)ᵀQ(x−μ)` over `C x = e`, and its gradient in `θ`: what a proper prior's density on the constrained space gains when
