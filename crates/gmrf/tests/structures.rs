@@ -94,7 +94,7 @@ fn constants_of_rw2_are_accurate_up_to_a_thousand_nodes() {
         // |D Dᵀ| of second differences, a polynomial in n
         let log_determinant = ((m - 1.0) * m * m * (m + 1.0) / 12.0).ln();
         let determinant_error = (found.log_determinant - log_determinant).abs();
-        // the condition number is about n⁴/500: 2e9 at n = 1000
+        // well below ε times the condition number 16 n⁴/500, which is 7e-6 at n = 1000
         assert!(error < 1e-8, "n = {n}: {error}");
         assert!(determinant_error < 1e-8, "n = {n}: {determinant_error}");
     }
