@@ -1,4 +1,5 @@
 //! Structure matrices and their constants against closed forms and dense algebra.
+#![allow(clippy::unwrap_used)] // helpers of tests are not recognised as tests
 
 use std::sync::Arc;
 
