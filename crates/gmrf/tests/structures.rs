@@ -129,9 +129,9 @@ fn ar1_has_geometrically_decaying_correlations() {
     let theta = [kappa.ln(), Transform::Correlation.invert(rho).unwrap()];
     model.fill_precision(&theta, &mut values).unwrap();
     let rows = model.pattern().to_dense(&values);
-    for i in 0..n {
+    for (i, row) in rows.iter().enumerate() {
         for j in 0..n {
-            let product: f64 = (0..n).map(|k| rows[i][k] * rho.powi(k.abs_diff(j) as i32) / kappa).sum();
+            let product: f64 = (0..n).map(|k| row[k] * rho.powi(k.abs_diff(j) as i32) / kappa).sum();
             assert_relative_eq!(product, f64::from(i == j), epsilon = 1e-13);
         }
     }
@@ -149,9 +149,9 @@ fn exchangeable_levels_have_equal_correlations_and_the_shifted_interval_scale() 
     let mut values = vec![0.0; model.pattern().nnz()];
     model.fill_precision(&[0.0, theta], &mut values).unwrap();
     let rows = model.pattern().to_dense(&values);
-    for i in 0..m {
+    for (i, row) in rows.iter().enumerate() {
         for j in 0..m {
-            let product: f64 = (0..m).map(|k| rows[i][k] * if k == j { 1.0 } else { rho }).sum();
+            let product: f64 = (0..m).map(|k| row[k] * if k == j { 1.0 } else { rho }).sum();
             assert_relative_eq!(product, f64::from(i == j), epsilon = 1e-14);
         }
     }
