@@ -28,8 +28,8 @@ pub struct StructureConstants {
 /// The null space enters the factor as homogeneous constraints, so that it factors `R` on the complement; variances
 /// are read off the selected inverse. Cost one factorisation. Right-hand sides of `null_space` are ignored.
 ///
-/// Relative error of a variance of rw2, measured against integrated noise with its trend removed: below 1e-10 up to
-/// 1000 nodes.
+/// Relative error of a variance of rw2, measured against integrated noise with its trend removed: 4e-11 with 100 nodes,
+/// 2e-10 with 300, 3e-9 with 1000; absolute error of its `log |R|*`: 1e-9 with 1000.
 ///
 /// # Errors
 /// [`GmrfError::LengthMismatch`]; [`GmrfError::NotPositiveDefinite`] if the null space of `R` is larger,

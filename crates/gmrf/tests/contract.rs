@@ -1,4 +1,5 @@
 //! Every latent model and wrapper obeys the contract.
+#![allow(clippy::unwrap_used)] // helpers of tests are not recognised as tests
 
 use std::sync::Arc;
 

@@ -51,7 +51,7 @@ impl Generic0 {
         let structure = StructuredPrecision::new(pattern.clone(), vec![values.to_vec()])?;
         let rows = match null_space {
             GenericNullSpace::None => LinearConstraints::none(n),
-            GenericNullSpace::Constant => LinearConstraints::sums_to_zero(n, [0..n])?,
+            GenericNullSpace::Constant => LinearConstraints::sums_to_zero(n, std::iter::once(0..n))?,
             GenericNullSpace::Rows(rows) => rows.homogeneous(),
         };
         let constants = structure_constants(pattern, values, &rows)?;
