@@ -50,7 +50,9 @@ impl Graph {
         for (&value, (i, j)) in matrix {
             if i != j && value != 0.0 {
                 if matrix.get(j, i).is_none_or(|other| *other == 0.0) {
-                    return Err(invalid(format!("{i} has neighbour {j}, but {j} has not {i}; make the matrix symmetric")));
+                    return Err(invalid(format!(
+                        "{i} has neighbour {j}, but {j} has not {i}; make the matrix symmetric"
+                    )));
                 }
                 edges.push((i, j));
             }
@@ -69,7 +71,10 @@ impl Graph {
         let mut next = tokens.iter().copied();
         let (line, order) = next.next().ok_or_else(|| invalid("the file is empty".to_owned()))?;
         if order > tokens.len() {
-            return Err(invalid(format!("line {line}: {order} nodes are announced, the file holds {} numbers", tokens.len())));
+            return Err(invalid(format!(
+                "line {line}: {order} nodes are announced, the file holds {} numbers",
+                tokens.len()
+            )));
         }
         let mut lists: Vec<Option<(usize, Vec<usize>)>> = vec![None; order + 1];
         let mut zero_based = false;
@@ -81,7 +86,9 @@ impl Graph {
             for _ in 0..count {
                 let (line, neighbour) = next.next().ok_or_else(truncated)?;
                 if neighbour > order {
-                    return Err(invalid(format!("line {line}: neighbour {neighbour} of node {node} is beyond {order} nodes")));
+                    return Err(invalid(format!(
+                        "line {line}: neighbour {neighbour} of node {node} is beyond {order} nodes"
+                    )));
                 }
                 zero_based |= neighbour == 0;
                 list.push(neighbour);
@@ -234,7 +241,7 @@ mod tests {
             ("2\n1 0\n1 0", "listed twice"),
             ("2\n1 0\n2 0\n3 0", "behind the last"),
             ("99999999999\n1 0", "announced"),
-            ("2\n0 1 2\n2 1 0", "missing"),
+            ("2\n0 1 2\n2 1 0", "outside"),
         ];
         for (text, words) in cases {
             let error = Graph::parse_inla(text).unwrap_err().to_string();

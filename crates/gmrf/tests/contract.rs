@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use gmrf::contract::check;
 use gmrf::latent::{
-    Ar1, ArealOptions, Besag, BesagProper, Bym, Bym2, Constrained, FixedEffects, Generic0, GenericNullSpace, GroupModel, Grouped, Iid, JointPrecision, LatentModel,
-    RandomWalk, RandomWalkOptions, RandomWalkOrder, Replicated,
+    Ar1, ArealOptions, Besag, BesagProper, Bym, Bym2, Constrained, FixedEffects, Generic0, GenericNullSpace,
+    GroupModel, Grouped, Iid, JointPrecision, LatentModel, RandomWalk, RandomWalkOptions, RandomWalkOrder, Replicated,
 };
 use gmrf::{Hyperparameter, HyperparameterBlock, LinearConstraints, Prior, SparsityPattern, Transform};
 

@@ -62,7 +62,12 @@ impl BesagProper {
         let (pattern, laplacian) = laplacian(graph)?;
         let identity = pattern.entries().map(|(i, j)| f64::from(u8::from(i == j))).collect();
         let none = LinearConstraints::none(graph.order());
-        Ok(Self { form, hyperparameters, precision: StructuredPrecision::new(pattern, vec![laplacian, identity])?, none })
+        Ok(Self {
+            form,
+            hyperparameters,
+            precision: StructuredPrecision::new(pattern, vec![laplacian, identity])?,
+            none,
+        })
     }
 
     /// Coefficients of `R` and `I`, or their derivatives in `θ_j`.

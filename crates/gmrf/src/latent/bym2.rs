@@ -40,11 +40,7 @@ impl Bym2 {
     ///
     /// # Errors
     /// [`GmrfError::InvalidModel`] for an empty graph or a block of more than one hyperparameter.
-    pub fn new(
-        graph: &Graph,
-        precision: HyperparameterBlock,
-        mixing: HyperparameterBlock,
-    ) -> Result<Self, GmrfError> {
+    pub fn new(graph: &Graph, precision: HyperparameterBlock, mixing: HyperparameterBlock) -> Result<Self, GmrfError> {
         expect_single("bym2", &precision)?;
         expect_single("bym2", &mixing)?;
         let areal = structure(graph)?;
