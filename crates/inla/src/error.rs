@@ -96,7 +96,9 @@ pub enum InlaError {
         value: f64,
     },
     /// A missing value where none may be.
-    #[error("column {column:?}, {place}: the value is missing; only the response and the columns of f() may be missing")]
+    #[error(
+        "column {column:?}, {place}: the value is missing; only the response and the columns of f() may be missing"
+    )]
     MissingValue {
         /// The column.
         column: String,
@@ -154,7 +156,9 @@ pub enum InlaError {
         level: String,
     },
     /// A design of fixed effects too large to be held densely.
-    #[error("the fixed effects need {columns} columns for {rows} rows: write factors of many levels as f(name, model = iid)")]
+    #[error(
+        "the fixed effects need {columns} columns for {rows} rows: write factors of many levels as f(name, model = iid)"
+    )]
     DesignTooLarge {
         /// The number of columns.
         columns: usize,

@@ -10,8 +10,7 @@ const LONGEST_COMPARED: usize = 64;
 /// Cost is the product of the lengths, each counted up to 64 characters.
 /// Optimal string alignment: a swapped pair counts once and is not edited again.
 pub fn edit_distance(a: &str, b: &str) -> usize {
-    let characters =
-        |s: &str| s.chars().flat_map(char::to_lowercase).take(LONGEST_COMPARED).collect::<Vec<char>>();
+    let characters = |s: &str| s.chars().flat_map(char::to_lowercase).take(LONGEST_COMPARED).collect::<Vec<char>>();
     let (a, b) = (characters(a), characters(b));
     let mut before = vec![0; b.len() + 1];
     let mut previous: Vec<usize> = (0..=b.len()).collect();
@@ -40,11 +39,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 ///
 /// # Errors
 /// [`InlaError::UnknownOption`] with the first key that is not known, the nearest known one and all known ones.
-pub fn check_keys<'a>(
-    place: &str,
-    given: impl IntoIterator<Item = &'a str>,
-    known: &[&str],
-) -> Result<(), InlaError> {
+pub fn check_keys<'a>(place: &str, given: impl IntoIterator<Item = &'a str>, known: &[&str]) -> Result<(), InlaError> {
     for key in given {
         if !known.contains(&key) {
             return Err(InlaError::UnknownOption {

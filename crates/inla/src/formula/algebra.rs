@@ -150,20 +150,16 @@ impl Algebra {
 
     /// The terms in R's order: by the number of variables, then as added.
     ///
-    /// Within a term, the variables that are also terms by themselves stand in the order of those, the others where they were
-    /// written: as R names terms in all but contrived formulas, and the same when it is written out and read again.
+    /// Within a term, the variables that are also terms by themselves stand first and in the order of those, then the others as
+    /// they were written: the order in which R numbers variables unless an interaction is written before a term that it holds,
+    /// and the same when it is written out and read again.
     pub fn ordered_terms(&self, set: &TermSet) -> Vec<Term> {
         let mut terms = set.terms.clone();
         terms.sort_by_key(Vec::len);
         let main: Vec<usize> = terms.iter().filter(|term| term.len() == 1).map(|term| term[0]).collect();
         let rank: HashMap<usize, usize> = main.into_iter().enumerate().map(|(rank, number)| (number, rank)).collect();
         for term in &mut terms {
-            let mut ranked: Vec<usize> = term.iter().copied().filter(|number| rank.contains_key(number)).collect();
-            ranked.sort_by_key(|number| rank[number]);
-            let mut ranked = ranked.into_iter();
-            for number in term.iter_mut().filter(|number| rank.contains_key(number)) {
-                *number = ranked.next().unwrap_or(*number);
-            }
+            term.sort_by_key(|number| rank.get(number).copied().unwrap_or(usize::MAX));
         }
         terms.iter().map(|term| term.iter().map(|&number| self.variables[number].clone()).collect()).collect()
     }

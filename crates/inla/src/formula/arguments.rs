@@ -18,8 +18,9 @@ impl Parser<'_> {
             if self.peek_symbol_at(1) == Some('=') {
                 self.effect_option(&mut effect)?;
             } else if effect.weights.is_none() && effect.options.is_empty() {
-                effect.weights =
-                    Some(self.effect_column("the second argument of f() is a column of weights; options are named: model = iid")?);
+                effect.weights = Some(self.effect_column(
+                    "the second argument of f() is a column of weights; options are named: model = iid",
+                )?);
             } else {
                 return Err(self.error_here("the options of f() are named, as in model = iid"));
             }
@@ -87,7 +88,10 @@ impl Parser<'_> {
                     None => Ok(Value::Name(text)),
                 }
             }
-            _ => Err(self.error_here("a value is expected here: a name, a number, a text in quotes, TRUE or FALSE, c(…)")),
+            _ => {
+                Err(self
+                    .error_here("a value is expected here: a name, a number, a text in quotes, TRUE or FALSE, c(…)"))
+            }
         }
     }
 
@@ -138,8 +142,7 @@ impl Parser<'_> {
                 self.expect_symbol(',')?;
             }
             let here = self.position();
-            let argument_name =
-                if self.peek_symbol_at(1) == Some('=') { Some(self.argument_name()?) } else { None };
+            let argument_name = if self.peek_symbol_at(1) == Some('=') { Some(self.argument_name()?) } else { None };
             if argument_name.is_some() && arguments.iter().any(|known| known.name == argument_name) {
                 return Err(self.error_at(here, "this argument is given twice"));
             }

@@ -43,7 +43,9 @@ pub(super) fn tokenize(text: &str) -> Result<Vec<Spanned>, FormulaError> {
             }
             _ => {
                 let span = start..start + first.len_utf8();
-                let message = format!("the character {first:?} has no meaning here; write `name` in backticks if it is in a name");
+                let message = format!(
+                    "the character {first:?} has no meaning here; write `name` in backticks if it is in a name"
+                );
                 return Err(FormulaError::new(text, span, message));
             }
         };

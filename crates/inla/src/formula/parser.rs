@@ -183,8 +183,7 @@ impl<'a> Parser<'a> {
             let right = self.interactions()?;
             self.expect_pure(start, &left)?;
             self.expect_pure(right_start, &right)?;
-            let product =
-                if symbol == '*' { self.algebra.cross(left, right) } else { self.algebra.nest(left, &right) };
+            let product = if symbol == '*' { self.algebra.cross(left, right) } else { self.algebra.nest(left, &right) };
             left = self.limited(start, product)?;
         }
         Ok(left)
@@ -214,7 +213,8 @@ impl<'a> Parser<'a> {
             let exponent = match self.peek() {
                 Some(&Token::Number(n)) if n >= 1.0 && n.fract() == 0.0 => n.min(LARGEST_EXPONENT) as usize,
                 _ => {
-                    let advice = "the power of a term is a whole number from 1; write I(x^2) for the square of a column";
+                    let advice =
+                        "the power of a term is a whole number from 1; write I(x^2) for the square of a column";
                     return Err(self.error_here(advice));
                 }
             };

@@ -23,9 +23,9 @@ fn the_algebra_of_terms_is_that_of_wilkinson_and_rogers() {
         ("y ~ a/b", "y ~ 1 + a + a:b"),
         ("y ~ (a + b)/c", "y ~ 1 + a + b + a:b:c"),
         ("y ~ (a + b):c", "y ~ 1 + a:c + b:c"),
-        ("y ~ b:a + a", "y ~ 1 + a + b:a"),
+        ("y ~ b + a:b", "y ~ 1 + b + b:a"),
         ("y ~ a + a + a:a", "y ~ 1 + a"),
-        ("y ~ (a*b) - a", "y ~ 1 + b + a:b"),
+        ("y ~ (a*b) - a", "y ~ 1 + b + b:a"),
         ("y ~ 1", "y ~ 1"),
         ("log(y) ~ log(x)*factor(g)", "log(y) ~ 1 + log(x) + factor(g) + log(x):factor(g)"),
         ("y ~ I(x^2) + I( x1*x2/3-(a-b) )", "y ~ 1 + I(x^2) + I(x1 * x2/3 - (a - b))"),
@@ -186,8 +186,8 @@ fn a_formula_serialises_as_its_text() {
 /// Texts made of the words and signs of formulas, most of them wrong.
 fn formula_like() -> impl Strategy<Value = String> {
     let words = vec![
-        "y", "x", "x.1", "`a b`", "f", "f(", "log(", "I(", "factor(", "offset(", "c(", "~", "+", "-", "*", "/", ":", "^", "(", ")",
-        ",", "=", "|", "0", "1", "2", "1e-3", "TRUE", "\"t\"", "model", "pc.prec(", ".", " ",
+        "y", "x", "x.1", "`a b`", "f", "f(", "log(", "I(", "factor(", "offset(", "c(", "~", "+", "-", "*", "/", ":",
+        "^", "(", ")", ",", "=", "|", "0", "1", "2", "1e-3", "TRUE", "\"t\"", "model", "pc.prec(", ".", " ",
     ];
     proptest::collection::vec(proptest::sample::select(words), 0..25).prop_map(|w| format!("y ~ {}", w.concat()))
 }
@@ -195,8 +195,19 @@ fn formula_like() -> impl Strategy<Value = String> {
 /// Correct formulas.
 fn correct() -> impl Strategy<Value = String> {
     let atom = proptest::sample::select(vec![
-        "a", "b", "c", "`d e`", "log(a + 1)", "I(-a^2)", "I((a - b)^-c)", "factor(b)", "1", "0",
-        "offset(a/(b*c))", "f(a, w, model = iid)", "f(b, model = rw2, precision = pc.prec(1, 1e-20, initial = -3e300))",
+        "a",
+        "b",
+        "c",
+        "`d e`",
+        "log(a + 1)",
+        "I(-a^2)",
+        "I((a - b)^-c)",
+        "factor(b)",
+        "1",
+        "0",
+        "offset(a/(b*c))",
+        "f(a, w, model = iid)",
+        "f(b, model = rw2, precision = pc.prec(1, 1e-20, initial = -3e300))",
         "f(c, name = \"x\\\"y\", values = c(1, c(), `z z`), flag = FALSE)",
     ]);
     let simple = proptest::sample::select(vec!["a", "b", "c", "d", "log(a)", "factor(b)"]);

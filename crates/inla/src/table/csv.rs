@@ -48,7 +48,10 @@ impl Table {
         let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         let mut records = records(bytes)?.into_iter();
         let Some((header_line, header)) = records.next() else {
-            return Err(InlaError::MalformedData { line: 1, reason: "the file is empty; a header row is needed".into() });
+            return Err(InlaError::MalformedData {
+                line: 1,
+                reason: "the file is empty; a header row is needed".into(),
+            });
         };
         check_header(header_line, &header)?;
         let rows: Vec<(u64, Vec<String>)> = records.collect();

@@ -13,12 +13,13 @@ pub struct TextColumn {
     levels: Vec<String>,
     codes: Vec<Option<usize>>,
     first_non_number: Option<usize>,
+    numbers: usize,
 }
 
 impl TextColumn {
     /// Codes `values` by their order of appearance; `None`, an empty text, `NA` and `NaN` are missing.
     fn new<'a>(values: impl Iterator<Item = &'a str>) -> Self {
-        let mut column = Self { levels: Vec::new(), codes: Vec::new(), first_non_number: None };
+        let mut column = Self { levels: Vec::new(), codes: Vec::new(), first_non_number: None, numbers: 0 };
         let mut known: HashMap<&'a str, usize> = HashMap::new();
         for (row, value) in values.enumerate() {
             let code = (!is_missing(value)).then(|| {
@@ -27,8 +28,10 @@ impl TextColumn {
                     column.levels.len() - 1
                 })
             });
-            if column.first_non_number.is_none() && code.is_some() && !is_finite_number(value) {
-                column.first_non_number = Some(row);
+            match code.map(|_| is_finite_number(value)) {
+                Some(true) => column.numbers += 1,
+                Some(false) => column.first_non_number = column.first_non_number.or(Some(row)),
+                None => {}
             }
             column.codes.push(code);
         }
@@ -38,6 +41,14 @@ impl TextColumn {
     /// The distinct texts in order of appearance.
     pub fn levels(&self) -> &[String] {
         &self.levels
+    }
+
+    /// Whether at least half of the texts that are not missing are numbers, but not all.
+    ///
+    /// Such a column is rather a column of numbers with mistakes in it, and is not taken for a factor unless it is asked for.
+    pub fn is_mostly_numeric(&self) -> bool {
+        let present = self.codes.iter().flatten().count();
+        self.first_non_number.is_some() && 2 * self.numbers >= present
     }
 
     /// The index of each row's level, `None` where it is missing.
