@@ -165,6 +165,19 @@ pub enum InlaError {
         /// The number of rows.
         rows: usize,
     },
+    /// An observation that the family cannot have produced.
+    #[error("{family}, {place}: {reason}")]
+    InvalidObservation {
+        /// The family.
+        family: &'static str,
+        /// The row.
+        place: Place,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// The engine refused the model or failed on it.
+    #[error(transparent)]
+    Engine(#[from] integration::IntegrationError),
     /// A value that is not among the nodes or locations of an effect.
     #[error("effect {effect:?}, column {column:?}, {place}: {value} is not one of {known}")]
     UnknownLevel {
@@ -179,6 +192,28 @@ pub enum InlaError {
         /// What is known: `the node numbers 1 to 100`.
         known: String,
     },
+}
+
+impl InlaError {
+    /// An error of the Laplace approximation.
+    pub(crate) fn engine(error: laplace::LaplaceError) -> Self {
+        Self::Engine(error.into())
+    }
+
+    /// An error of a numerical kernel.
+    pub(crate) fn kernel(error: gmrf::GmrfError) -> Self {
+        Self::Engine(error.into())
+    }
+
+    /// An error about an observation, with its line.
+    pub(crate) fn observation(error: laplace::LaplaceError, table: &crate::table::Table) -> Self {
+        match error {
+            laplace::LaplaceError::InvalidObservation { family, row, reason } => {
+                Self::InvalidObservation { family, place: table.place(row), reason }
+            }
+            other => Self::engine(other),
+        }
+    }
 }
 
 /// The end of a message about an unknown name: the nearest one, or a few of the known ones.

@@ -1,16 +1,30 @@
 //! Integrated nested Laplace approximations: from a table and a formula to posterior marginals.
+#![doc = include_str!("../../../README.md")]
 
+mod assemble;
+pub mod builder;
 pub mod design_matrix;
+mod effect;
 pub mod error;
+pub mod fit;
 pub mod formula;
+pub mod json;
 pub mod level;
 pub mod nearest;
-//DM pub mod specification;
+pub mod setting;
+pub mod specification;
+pub mod summary;
 pub mod table;
 
+pub use builder::{Effect, ModelBuilder};
 pub use design_matrix::{Dependence, FixedDesign, collinear_columns};
+pub use effect::MODELS;
 pub use error::InlaError;
+pub use fit::{Fit, Named, Resources};
 pub use formula::Formula;
+pub use gmrf::Graph;
+pub use integration::{Marginal, Summary};
 pub use level::LevelIndex;
-//DM pub use specification::{Effect, HyperSetting, ModelBuilder, ModelSpecification, Prior};
+pub use setting::HyperSetting;
+pub use specification::{FitOptions, FixedPriors, ModelSpecification, Source};
 pub use table::Table;

@@ -64,10 +64,10 @@ impl Table {
                 return Err(InlaError::MalformedData { line: *line, reason });
             }
         }
-        let mut table = Self { lines: Some(rows.iter().map(|(line, _)| *line).collect()), ..Self::default() };
+        let lines = Some(rows.iter().map(|(line, _)| *line).collect());
+        let mut table = Self { names: header.clone(), columns: Vec::new(), lines };
         for (index, name) in header.iter().enumerate() {
-            let column = read_column(name, index, &rows)?;
-            table = table.with_column(name, column)?;
+            table.columns.push(read_column(name, index, &rows)?);
         }
         Ok(table)
     }

@@ -1,0 +1,283 @@
+//! From a description and a table to a latent Gaussian model, with the names that results carry.
+
+use std::sync::Arc;
+
+use gmrf::latent::{FixedEffects, JointPrecision};
+use gmrf::{Hyperparameter, LatentModel};
+use laplace::likelihood::{Binomial, FAMILIES, Gaussian, Poisson, Weighted};
+use laplace::{Design, Effect, LaplaceError, LatentGaussianModel, Likelihood, Link, Observations};
+
+use crate::design_matrix::{FixedDesign, INTERCEPT, collinear_columns, response};
+use crate::effect::{PlacedEffect, effect_name, place};
+use crate::error::InlaError;
+use crate::fit::Resources;
+use crate::formula::Value;
+use crate::nearest::{check_keys, check_name, nearest};
+use crate::setting::{HyperDefault, HyperSetting};
+use crate::specification::{ModelSpecification, Source};
+use crate::table::Table;
+
+/// What the fixed effects are called in errors.
+const FIXED: &str = "fixed effects";
+
+/// A model with the names of its parts.
+#[derive(Debug)]
+pub(crate) struct Assembled {
+    pub(crate) model: LatentGaussianModel,
+    /// Names of the coefficients: the first nodes.
+    pub(crate) fixed: Vec<String>,
+    /// Prior standard deviation of each coefficient, infinite if flat.
+    pub(crate) fixed_prior_sd: Vec<f64>,
+    pub(crate) effects: Vec<PlacedEffect>,
+    pub(crate) link: Link,
+    pub(crate) family: String,
+}
+
+/// Joins a description with its data.
+pub(crate) fn assemble(
+    specification: &ModelSpecification,
+    table: &Table,
+    resources: &Resources,
+) -> Result<Assembled, InlaError> {
+    if table.rows() == 0 {
+        return Err(InlaError::NoRows);
+    }
+    let formula = &specification.formula;
+    let y = response(&formula.response, table)?;
+    if y.iter().all(|y| y.is_nan()) {
+        let reason = format!("every value of the response {} is missing", formula.response);
+        return Err(InlaError::InvalidModel(reason));
+    }
+    let (likelihood, link) = likelihood(specification, table, &y)?;
+    let fixed = FixedDesign::new(formula, table)?;
+    let effects = formula
+        .effects
+        .iter()
+        .map(|call| place(call, table, &specification.effects, resources))
+        .collect::<Result<Vec<_>, _>>()?;
+    check_names(specification, &effects)?;
+    let mut parts = Vec::new();
+    let mut fixed_prior_sd = Vec::new();
+    if !fixed.names.is_empty() {
+        let (model, sds) = fixed_effects(specification, &fixed)?;
+        parts.push(Effect { name: FIXED.to_owned(), model });
+        fixed_prior_sd = sds;
+    }
+    parts.extend(effects.iter().map(|e| Effect { name: e.name.clone(), model: e.model.clone() }));
+    let design = design(specification, table, &fixed, &effects)?;
+    let observations = vec![Observations { name: "likelihood".to_owned(), likelihood }];
+    let model = LatentGaussianModel::new(parts, observations, design).map_err(InlaError::engine)?;
+    let family = specification.family.clone();
+    Ok(Assembled { model, fixed: fixed.names, fixed_prior_sd, effects, link, family })
+}
+
+/// Every name of an effect is its own, and every section of options has its effect.
+fn check_names(specification: &ModelSpecification, effects: &[PlacedEffect]) -> Result<(), InlaError> {
+    let names: Vec<String> = specification.formula.effects.iter().map(effect_name).collect();
+    for (k, name) in names.iter().enumerate() {
+        if names[..k].contains(name) {
+            let reason = format!("two effects are called {name:?}: give one of them a name = \"…\"");
+            return Err(InlaError::InvalidModel(reason));
+        }
+    }
+    debug_assert_eq!(names.len(), effects.len());
+    if let Some(name) = specification.effects.keys().find(|name| !names.contains(name)) {
+        let near = nearest(name, names.iter().map(String::as_str)).map(str::to_owned);
+        return Err(InlaError::UnknownName { kind: "effect", name: name.clone(), nearest: near, known: names });
+    }
+    Ok(())
+}
+
+/// The values of a source; rows without a response may lack them.
+fn values(source: &Source, table: &Table, y: &[f64]) -> Result<Vec<f64>, InlaError> {
+    match source {
+        Source::Number(value) => Ok(vec![*value; table.rows()]),
+        Source::Column(name) => {
+            let column = table.numeric(name)?;
+            if let Some(row) = (0..y.len()).find(|&i| column[i].is_nan() && !y[i].is_nan()) {
+                return Err(InlaError::MissingValue { column: name.clone(), place: table.place(row) });
+            }
+            Ok(column.iter().map(|v| if v.is_nan() { 1.0 } else { *v }).collect())
+        }
+    }
+}
+
+fn likelihood(
+    specification: &ModelSpecification,
+    table: &Table,
+    y: &[f64],
+) -> Result<(Arc<dyn Likelihood>, Link), InlaError> {
+    let family = specification.family.as_str();
+    check_name("family", family, &FAMILIES)?;
+    let optional = |source: &Option<Source>| source.as_ref().map(|s| values(s, table, y)).transpose();
+    let (trials, exposure) = (optional(&specification.trials)?, optional(&specification.exposure)?);
+    let (scale, weights) = (optional(&specification.scale)?, optional(&specification.weights)?);
+    let unused = [
+        ("trials", trials.is_some() && family != "binomial"),
+        ("exposure", exposure.is_some() && family != "poisson"),
+        ("scale", scale.is_some() && family != "gaussian"),
+    ];
+    if let Some((option, _)) = unused.iter().find(|(_, unused)| *unused) {
+        return Err(InlaError::InvalidModel(format!(
+            "family {family:?} has no {option}: remove it or change the family"
+        )));
+    }
+    let known: &[&str] = if family == "gaussian" { &["precision"] } else { &[] };
+    check_keys("the likelihood", specification.likelihood.keys().map(String::as_str), known)?;
+    let located = |error: LaplaceError| InlaError::observation(error, table);
+    let link = |family: &'static str, allowed: &[Link]| match &specification.link {
+        None => Ok(allowed[0]),
+        Some(name) if name == "default" => Ok(allowed[0]),
+        Some(name) => Link::from_name(family, name, allowed).map_err(InlaError::engine),
+    };
+    let (made, link): (Arc<dyn Likelihood>, Link) = match family {
+        "gaussian" => {
+            let link = link("gaussian", &[Link::Identity])?;
+            let block = gaussian_precision(specification, y)?;
+            (Arc::new(Gaussian::new(y, scale.as_deref(), block).map_err(located)?), link)
+        }
+        "poisson" => {
+            let link = link("poisson", &Poisson::LINKS)?;
+            (Arc::new(Poisson::new(y, exposure.as_deref(), link).map_err(located)?), link)
+        }
+        _ => {
+            let link = link("binomial", &Binomial::LINKS)?;
+            (Arc::new(Binomial::new(y, trials.as_deref(), link).map_err(located)?), link)
+        }
+    };
+    match weights {
+        None => Ok((made, link)),
+        Some(weights) => Ok((Arc::new(Weighted::new(made, &weights).map_err(located)?), link)),
+    }
+}
+
+/// `log τ` of the observations: the search starts at the precision of the data about their mean.
+fn gaussian_precision(specification: &ModelSpecification, y: &[f64]) -> Result<gmrf::HyperparameterBlock, InlaError> {
+    let observed: Vec<f64> = y.iter().copied().filter(|y| y.is_finite()).collect();
+    let mean = observed.iter().sum::<f64>() / observed.len() as f64;
+    let variance = observed.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / observed.len() as f64;
+    let initial = if variance > 0.0 { -variance.ln() } else { 4.0 };
+    let default = HyperDefault::new(Hyperparameter::log_precision("precision", initial), "loggamma", &[1.0, 5e-5]);
+    let setting = match specification.likelihood.get("precision") {
+        None => None,
+        Some(text) => Some(HyperSetting::read("the likelihood", "precision", &Value::parse(text)?)?),
+    };
+    default.block("the likelihood", setting.as_ref(), &|_, _| None)
+}
+
+/// The prior of the coefficients, and its standard deviations.
+fn fixed_effects(
+    specification: &ModelSpecification,
+    design: &FixedDesign,
+) -> Result<(Arc<dyn LatentModel>, Vec<f64>), InlaError> {
+    let priors = &specification.fixed;
+    let names = &design.names;
+    let position = |name: &String| {
+        names.iter().position(|known| known == name).ok_or_else(|| InlaError::UnknownName {
+            kind: "coefficient",
+            name: name.clone(),
+            nearest: nearest(name, names.iter().map(String::as_str)).map(str::to_owned),
+            known: names.clone(),
+        })
+    };
+    let mut means = vec![0.0; names.len()];
+    let common = |name: &String| if name == INTERCEPT { priors.intercept_precision } else { priors.precision };
+    let mut precisions: Vec<f64> = names.iter().map(common).collect();
+    for (name, prior) in &priors.coefficients {
+        let k = position(name)?;
+        means[k] = prior.mean.unwrap_or(0.0);
+        precisions[k] = prior.precision.unwrap_or(precisions[k]);
+    }
+    let mut sds: Vec<f64> = precisions.iter().map(|p| p.sqrt().recip()).collect();
+    let mut joint = Vec::new();
+    for block in &priors.joint {
+        let nodes = block.names.iter().map(position).collect::<Result<Vec<_>, _>>()?;
+        let precision = inverse(&block.covariance, nodes.len())?;
+        if block.mean.len() != nodes.len() {
+            let reason = format!("a joint prior of {} coefficients has {} means", nodes.len(), block.mean.len());
+            return Err(InlaError::InvalidModel(reason));
+        }
+        for (i, &node) in nodes.iter().enumerate() {
+            (means[node], precisions[node]) = (block.mean[i], precision[i][i]);
+            sds[node] = block.covariance[i][i].sqrt();
+        }
+        joint.push(JointPrecision { nodes, precision });
+    }
+    refuse_collinear(design, &precisions)?;
+    let model = FixedEffects::new(&means, &precisions, &joint)
+        .map_err(|error| InlaError::InvalidModel(format!("prior of the fixed effects: {error}")))?;
+    Ok((Arc::new(model), sds))
+}
+
+/// Columns with flat priors must be linearly independent; what they depend on is named.
+fn refuse_collinear(design: &FixedDesign, precisions: &[f64]) -> Result<(), InlaError> {
+    let flat: Vec<usize> = (0..precisions.len()).filter(|&k| precisions[k] == 0.0).collect();
+    let columns: Vec<Vec<f64>> = flat.iter().map(|&k| design.columns[k].clone()).collect();
+    let Some(dependence) = collinear_columns(&columns).into_iter().next() else { return Ok(()) };
+    let name = |k: usize| format!("{:?}", design.names[flat[k]]);
+    let others: Vec<String> = dependence.on.iter().map(|&k| name(k)).collect();
+    let on = if others.is_empty() { "zero".to_owned() } else { format!("determined by {}", others.join(", ")) };
+    let column = name(dependence.column);
+    let reason = format!("column {column} is {on}, and its prior is flat: remove it or give it a prior precision");
+    Err(InlaError::InvalidModel(reason))
+}
+
+/// The inverse of a small symmetric positive definite matrix, by Cholesky.
+fn inverse(covariance: &[Vec<f64>], order: usize) -> Result<Vec<Vec<f64>>, InlaError> {
+    let refuse = |reason: &str| InlaError::InvalidModel(format!("covariance of a joint prior: {reason}"));
+    if covariance.len() != order || covariance.iter().any(|row| row.len() != order) {
+        return Err(refuse("it must have one row and one column for each name"));
+    }
+    let symmetric = |i: usize, j: usize| (covariance[i][j] - covariance[j][i]).abs() <= 1e-12 * covariance[i][i].abs();
+    if (0..order).any(|i| (0..i).any(|j| !symmetric(i, j))) {
+        return Err(refuse("it is not symmetric"));
+    }
+    let entries = (0..order).flat_map(|i| (0..i).map(move |j| (i, j)));
+    let pattern = Arc::new(gmrf::SparsityPattern::from_entries(order, entries).map_err(InlaError::kernel)?);
+    let values: Vec<f64> = pattern.entries().map(|(i, j)| covariance[i][j]).collect();
+    let none = gmrf::LinearConstraints::none(order);
+    let symbolic = gmrf::SymbolicFactor::analyze(&pattern, &none).map_err(InlaError::kernel)?;
+    let mut factor = gmrf::CholeskyFactor::new(symbolic);
+    factor.refactor(&values).map_err(|_| refuse("it is not positive definite"))?;
+    let mut work = vec![0.0; factor.work_length()];
+    (0..order)
+        .map(|j| {
+            let mut column = vec![0.0; order];
+            column[j] = 1.0;
+            factor.solve_in_place(&mut column, &mut work).map_err(InlaError::kernel)?;
+            Ok(column)
+        })
+        .collect()
+}
+
+fn design(
+    specification: &ModelSpecification,
+    table: &Table,
+    fixed: &FixedDesign,
+    effects: &[PlacedEffect],
+) -> Result<Design, InlaError> {
+    let mut starts = Vec::with_capacity(effects.len());
+    let mut nodes = fixed.names.len();
+    for effect in effects {
+        starts.push(nodes);
+        nodes += effect.model.pattern().order();
+    }
+    let offset = match &specification.offset {
+        None => vec![0.0; table.rows()],
+        Some(Source::Number(value)) => vec![*value; table.rows()],
+        Some(Source::Column(name)) => table.complete_numeric(name)?.to_vec(),
+    };
+    let mut design = Design::new(nodes);
+    let mut row = Vec::new();
+    for i in 0..table.rows() {
+        row.clear();
+        row.extend(fixed.columns.iter().enumerate().map(|(k, column)| (k, column[i])));
+        for (effect, start) in effects.iter().zip(&starts) {
+            if let Some(node) = effect.nodes[i] {
+                row.push((start + node, effect.weights[i]));
+            }
+        }
+        design.push_row(&row, fixed.offset[i] + offset[i]).map_err(InlaError::engine)?;
+    }
+    Ok(design)
+}

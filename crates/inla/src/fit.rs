@@ -1,0 +1,287 @@
+//! Fitting a described model to a table, and what one may ask of the fit.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use gmrf::{Graph, Reported};
+use integration::design::GridOptions;
+use integration::{ExploreOptions, Map, Marginal, Parallel, Posterior, Sequential, Strategy, Summary};
+
+use crate::assemble::{Assembled, assemble};
+use crate::error::InlaError;
+use crate::nearest::check_name;
+use crate::specification::{FitOptions, ModelSpecification};
+use crate::table::Table;
+
+/// Where a description's files are found, and graphs that are in memory already.
+#[derive(Debug, Clone, Default)]
+pub struct Resources {
+    /// Relative paths start here; `None`: the working directory.
+    pub directory: Option<PathBuf>,
+    /// Graphs by the names of their effects; they take precedence over files.
+    pub graphs: HashMap<String, Graph>,
+}
+
+impl Resources {
+    /// Reads a text file of the description.
+    pub(crate) fn read(&self, path: &str) -> Result<String, InlaError> {
+        let full = self.directory.as_ref().map_or_else(|| PathBuf::from(path), |directory| directory.join(path));
+        let failed = |reason: String| InlaError::UnreadableFile { path: full.display().to_string(), reason };
+        let bytes = std::fs::read(&full).map_err(|error| failed(error.to_string()))?;
+        String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8 text".to_owned()))
+    }
+}
+
+/// A marginal with its name.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// Its name in results.
+    pub name: String,
+    /// The marginal.
+    pub marginal: Marginal,
+}
+
+impl Named {
+    /// Mean, standard deviation, quantiles and mode.
+    pub fn summary(&self) -> Summary {
+        self.marginal.summary()
+    }
+}
+
+/// The posterior of a model, with names.
+#[derive(Debug)]
+pub struct Fit {
+    specification: ModelSpecification,
+    assembled: Assembled,
+    posterior: Posterior,
+    elapsed: Duration,
+}
+
+/// Below this many operations for one factor and pass over the data, threads cost more than they give.
+const WORTH_THREADS: f64 = 2e4;
+
+impl Fit {
+    /// Fits a description to a table.
+    ///
+    /// # Errors
+    /// [`InlaError`]: what is wrong with the description, the data or the model, where, and what to do.
+    pub fn new(specification: &ModelSpecification, table: &Table, resources: &Resources) -> Result<Self, InlaError> {
+        let started = Instant::now();
+        let options = explore_options(&specification.fit)?;
+        let assembled = assemble(specification, table, resources)?;
+        let posterior = explore(&assembled, &options, specification.fit.threads)?;
+        Ok(Self { specification: specification.clone(), assembled, posterior, elapsed: started.elapsed() })
+    }
+
+    /// The description that was fitted.
+    pub fn specification(&self) -> &ModelSpecification {
+        &self.specification
+    }
+
+    /// The posterior by node, row and hyperparameter, without names.
+    pub fn posterior(&self) -> &Posterior {
+        &self.posterior
+    }
+
+    /// Wall-clock time from the table to the posterior.
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    /// The family.
+    pub fn family(&self) -> &str {
+        &self.assembled.family
+    }
+
+    /// Coefficients of the fixed effects: `(Intercept)`, `x`, `treatmentB`.
+    pub fn fixed(&self) -> Vec<Named> {
+        let names = self.assembled.fixed.iter().zip(&self.posterior.nodes);
+        names.map(|(name, marginal)| Named { name: name.clone(), marginal: marginal.clone() }).collect()
+    }
+
+    /// Free hyperparameters on every scale that people report: `plate.precision`, `plate.sd`.
+    pub fn hyperparameters(&self) -> Vec<Named> {
+        let mut named = Vec::new();
+        for hyperparameter in self.assembled.model.hyperparameters() {
+            let Some(free) = hyperparameter.free else { continue };
+            let parameter = &hyperparameter.parameter;
+            let own = Reported { name: parameter.name.clone(), transform: parameter.transform };
+            let owner = hyperparameter.label.strip_suffix(&parameter.name).unwrap_or(&hyperparameter.label);
+            for scale in std::iter::once(&own).chain(&parameter.also_reported) {
+                let marginal = self.posterior.hyperparameters[free].clone();
+                let marginal = marginal.mapped(Map::Hyperparameter(scale.transform));
+                named.push(Named { name: format!("{owner}{}", scale.name), marginal });
+            }
+        }
+        named
+    }
+
+    /// Free hyperparameters on the internal scale: `plate.precision` is the log precision here.
+    pub fn internal_hyperparameters(&self) -> Vec<Named> {
+        let free = self.assembled.model.hyperparameters().iter().filter(|h| h.free.is_some());
+        let marginals = &self.posterior.hyperparameters;
+        free.zip(marginals).map(|(h, m)| Named { name: h.label.clone(), marginal: m.clone() }).collect()
+    }
+
+    /// Names of the random effects and their parts: `region`, `region:structured`.
+    pub fn effects(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for effect in &self.assembled.effects {
+            for (part, _) in &effect.labels {
+                let name = part_name(&effect.name, *part);
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        names
+    }
+
+    /// The levels of a random effect or of one of its parts, named as in the data.
+    pub fn effect(&self, name: &str) -> Option<Vec<Named>> {
+        let mut start = self.assembled.fixed.len();
+        for effect in &self.assembled.effects {
+            let own = |part: Option<&'static str>| part_name(&effect.name, part) == name;
+            if effect.labels.iter().any(|(part, _)| own(*part)) {
+                let nodes = self.posterior.nodes[start..].iter().zip(&effect.labels);
+                let named = nodes.filter(|(_, (part, _))| own(*part));
+                let named = named.map(|(m, (_, label))| Named { name: label.clone(), marginal: m.clone() });
+                return Some(named.collect());
+            }
+            start += effect.labels.len();
+        }
+        None
+    }
+
+    /// The linear predictor of every row of the table, offset included, log exposure not.
+    pub fn linear_predictor(&self) -> &[Marginal] {
+        &self.posterior.predictors
+    }
+
+    /// The fitted value of every row: the linear predictor through the inverse link.
+    pub fn fitted(&self) -> Vec<Marginal> {
+        let map = Map::InverseLink(self.assembled.link);
+        self.posterior.predictors.iter().map(|predictor| predictor.clone().mapped(map)).collect()
+    }
+
+    /// `log p(y)`, every constant included; improper priors count as densities with respect to Lebesgue measure.
+    pub fn log_marginal_likelihood(&self) -> f64 {
+        self.posterior.evidence.integrated
+    }
+
+    /// The labels of the free hyperparameters in the order of `θ`.
+    pub fn theta_names(&self) -> Vec<String> {
+        let free = self.assembled.model.hyperparameters().iter().filter(|h| h.free.is_some());
+        free.map(|h| h.label.clone()).collect()
+    }
+
+    /// What a user should know before trusting the numbers.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let diagnostics = &self.posterior.diagnostics;
+        let names = self.theta_names();
+        if !diagnostics.mode_converged {
+            warnings.push("the search for the mode of the hyperparameters did not reach its tolerance".to_owned());
+        }
+        for &k in &diagnostics.replaced_directions {
+            let vectors = &self.posterior.reparametrisation.vectors;
+            let main = (0..names.len()).max_by(|&a, &b| vectors[a][k].abs().total_cmp(&vectors[b][k].abs()));
+            let name = main.map_or("", |j| names[j].as_str());
+            warnings.push(format!(
+                "the data hardly inform {name}: its posterior is flat or has no mode; use a stronger prior"
+            ));
+        }
+        if !diagnostics.failed_points.is_empty() {
+            let (theta, reason) = &diagnostics.failed_points[0];
+            let count = diagnostics.failed_points.len();
+            warnings.push(format!("{count} points of the design failed, the first at θ = {theta:?}: {reason}"));
+        }
+        if diagnostics.truncated {
+            warnings.push("the grid over the hyperparameters was cut before their density had fallen".to_owned());
+        }
+        if self.specification.fit.second_order && !diagnostics.second_order_used && !self.assembled.model.is_gaussian()
+        {
+            warnings.push(format!(
+                "the second-order terms are too large to be trusted ({:.2} nats for each effective parameter) and do not weigh \
+                 the design: hyperparameters may be biased, as with binary data in small clusters",
+                diagnostics.second_order_share
+            ));
+        }
+        warnings.extend(self.separation_warnings());
+        warnings
+    }
+
+    /// Coefficients that the data leave to their priors: perfect separation, or a category without events.
+    fn separation_warnings(&self) -> Vec<String> {
+        if self.assembled.family == "gaussian" {
+            return Vec::new();
+        }
+        let coefficients = self.assembled.fixed.iter().zip(&self.assembled.fixed_prior_sd).zip(&self.posterior.nodes);
+        coefficients
+            .filter(|((_, prior), marginal)| prior.is_finite() && marginal.sd() > 0.3 * **prior)
+            .map(|((name, prior), marginal)| {
+                format!(
+                    "coefficient {name} is left to its prior (sd {:.3} of {prior:.3}): perfect separation, or a category \
+                     without events",
+                    marginal.sd()
+                )
+            })
+            .collect()
+    }
+}
+
+fn part_name(effect: &str, part: Option<&'static str>) -> String {
+    part.map_or_else(|| effect.to_owned(), |part| format!("{effect}:{part}"))
+}
+
+/// The names of the designs.
+const STRATEGIES: [&str; 5] = ["auto", "eb", "grid", "ccd", "gauss-hermite"];
+
+fn explore_options(fit: &FitOptions) -> Result<ExploreOptions, InlaError> {
+    check_name("integration", &fit.integration, &STRATEGIES)?;
+    let refuse = |option: &str, value: f64, reason: &str| InlaError::InvalidOption {
+        place: "fit".to_owned(),
+        option: option.to_owned(),
+        value: value.to_string(),
+        reason: reason.to_owned(),
+    };
+    let step = fit.grid_step.unwrap_or(1.0);
+    if !(0.05..=2.0).contains(&step) {
+        return Err(refuse("grid_step", step, "it must lie between 0.05 and 2"));
+    }
+    if !(1.0..=50.0).contains(&fit.grid_drop) {
+        return Err(refuse("grid_drop", fit.grid_drop, "it must lie between 1 and 50"));
+    }
+    let grid = match fit.grid_step {
+        None if fit.grid_drop == GridOptions::for_dimension(1).drop => None,
+        _ => Some(GridOptions { step, drop: fit.grid_drop, ..GridOptions::for_dimension(2) }),
+    };
+    let strategy = match fit.integration.as_str() {
+        "eb" => Strategy::EmpiricalBayes,
+        "grid" => Strategy::Grid(grid),
+        "ccd" => Strategy::CentralComposite,
+        "gauss-hermite" => Strategy::GaussHermite(fit.nodes),
+        _ => Strategy::Automatic,
+    };
+    Ok(ExploreOptions { strategy, second_order: fit.second_order, criteria: fit.criteria, ..ExploreOptions::default() })
+}
+
+fn explore(assembled: &Assembled, options: &ExploreOptions, threads: usize) -> Result<Posterior, InlaError> {
+    let model = &assembled.model;
+    let work = model.symbolic().operations() + 50.0 * model.rows() as f64;
+    if threads == 1 || work < WORTH_THREADS {
+        return Ok(Posterior::explore(model, &Sequential, options)?);
+    }
+    if threads == 0 {
+        return Ok(Posterior::explore(model, &Parallel, options)?);
+    }
+    let pool =
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| InlaError::InvalidOption {
+            place: "fit".to_owned(),
+            option: "threads".to_owned(),
+            value: threads.to_string(),
+            reason: error.to_string(),
+        })?;
+    Ok(pool.install(|| Posterior::explore(model, &Parallel, options))?)
+}

@@ -1,0 +1,145 @@
+//! The description of a model and its fit, apart from any data: what a model file says.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::InlaError;
+use crate::formula::Formula;
+
+/// A column of the data or one number for all rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Source {
+    /// One number for every row.
+    Number(f64),
+    /// The column of this name.
+    Column(String),
+}
+
+/// The prior of one coefficient; what is `None` has the common default.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CoefficientPrior {
+    /// Prior mean, 0 by default.
+    pub mean: Option<f64>,
+    /// Prior precision, zero for a flat prior.
+    pub precision: Option<f64>,
+}
+
+/// A joint normal prior of some coefficients.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JointPrior {
+    /// The coefficients.
+    pub names: Vec<String>,
+    /// Their means.
+    pub mean: Vec<f64>,
+    /// Their covariance matrix, row by row.
+    pub covariance: Vec<Vec<f64>>,
+}
+
+/// Priors of the fixed effects.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FixedPriors {
+    /// Precision of every coefficient but the intercept. Default 0.001.
+    pub precision: f64,
+    /// Precision of the intercept. Default 0, flat.
+    pub intercept_precision: f64,
+    /// Priors of single coefficients.
+    pub coefficients: BTreeMap<String, CoefficientPrior>,
+    /// Joint priors.
+    pub joint: Vec<JointPrior>,
+}
+
+impl Default for FixedPriors {
+    fn default() -> Self {
+        Self { precision: 0.001, intercept_precision: 0.0, coefficients: BTreeMap::new(), joint: Vec::new() }
+    }
+}
+
+/// How the model is fitted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FitOptions {
+    /// `auto`, `eb`, `grid`, `ccd` or `gauss-hermite`.
+    pub integration: String,
+    /// Spacing of the grid in standard deviations; `None`: 0.5 for one hyperparameter, else 1.
+    pub grid_step: Option<f64>,
+    /// Drop of the log-density at which the grid ends. Default 8.
+    pub grid_drop: f64,
+    /// Nodes in each dimension of `gauss-hermite`. Default 7.
+    pub nodes: usize,
+    /// Whether means, skewness and the design's weights carry the second-order terms. Default true.
+    pub second_order: bool,
+    /// Whether DIC, WAIC, CPO and PIT are computed. Default true.
+    pub criteria: bool,
+    /// Threads; 0: all. Results have the same bits whatever their number.
+    pub threads: usize,
+}
+
+impl Default for FitOptions {
+    fn default() -> Self {
+        Self {
+            integration: "auto".to_owned(),
+            grid_step: None,
+            grid_drop: 8.0,
+            nodes: 7,
+            second_order: true,
+            criteria: true,
+            threads: 0,
+        }
+    }
+}
+
+/// A model: formula, family, priors, options. Serialises, so that it can be saved and fitted again elsewhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelSpecification {
+    /// Response, fixed effects, offsets and random effects.
+    pub formula: Formula,
+    /// `gaussian`, `poisson` or `binomial`.
+    pub family: String,
+    /// The link; `None`: the family's default.
+    pub link: Option<String>,
+    /// Numbers of trials of a binomial response; `None`: 1.
+    pub trials: Option<Source>,
+    /// Exposures of a Poisson response; `None`: 1.
+    pub exposure: Option<Source>,
+    /// Weights that multiply each row's log-density; `None`: 1.
+    pub weights: Option<Source>,
+    /// Scales of the precision of a Gaussian response; `None`: 1.
+    pub scale: Option<Source>,
+    /// A further offset of the linear predictor.
+    pub offset: Option<Source>,
+    /// Settings of the likelihood's hyperparameters, as text.
+    pub likelihood: BTreeMap<String, String>,
+    /// Options of effects that stand outside the formula, as text, by the effect's name.
+    pub effects: BTreeMap<String, BTreeMap<String, String>>,
+    /// Priors of the fixed effects.
+    pub fixed: FixedPriors,
+    /// How it is fitted.
+    pub fit: FitOptions,
+}
+
+impl ModelSpecification {
+    /// A model with the given formula and family, and defaults otherwise.
+    ///
+    /// # Errors
+    /// [`InlaError::Formula`] with the place.
+    pub fn new(formula: &str, family: &str) -> Result<Self, InlaError> {
+        Ok(Self {
+            formula: Formula::parse(formula)?,
+            family: family.to_owned(),
+            link: None,
+            trials: None,
+            exposure: None,
+            weights: None,
+            scale: None,
+            offset: None,
+            likelihood: BTreeMap::new(),
+            effects: BTreeMap::new(),
+            fixed: FixedPriors::default(),
+            fit: FitOptions::default(),
+        })
+    }
+}
