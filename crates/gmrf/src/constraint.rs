@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_node_outside_is_refused() {
         assert!(matches!(
-            LinearConstraints::sums_to_zero(4, [3..5]),
+            LinearConstraints::sums_to_zero(4, std::iter::once(3..5)),
             Err(GmrfError::IndexOutOfRange { index: 4, length: 4, .. })
         ));
     }

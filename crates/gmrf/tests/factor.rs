@@ -1,4 +1,5 @@
 //! The signed factor and its selected inverse against dense algebra.
+#![allow(clippy::unwrap_used)] // what fails in a helper fails the test
 
 use std::sync::Arc;
 

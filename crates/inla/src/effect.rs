@@ -17,7 +17,7 @@ use crate::formula::EffectCall;
 use crate::formula::Value;
 use crate::level::LevelIndex;
 use crate::nearest::{check_keys, check_name};
-use crate::setting::{HyperDefault, HyperSetting};
+use crate::setting::{HyperDefault, HyperSetting, SpecialPrior};
 use crate::table::Table;
 
 /// The names of the latent models.
@@ -102,11 +102,7 @@ impl Options<'_> {
         self.block_with(default, &|_, _| None)
     }
 
-    fn block_with(
-        &self,
-        default: HyperDefault,
-        special: &dyn Fn(&str, &[f64]) -> Option<Result<Arc<dyn Prior>, gmrf::GmrfError>>,
-    ) -> Result<HyperparameterBlock, InlaError> {
+    fn block_with(&self, default: HyperDefault, special: &SpecialPrior<'_>) -> Result<HyperparameterBlock, InlaError> {
         let option = default.parameter.name.clone();
         let value = self.values.get(&option);
         let setting = value.map(|value| HyperSetting::read(&self.place, &option, value)).transpose()?;

@@ -1,4 +1,5 @@
-//! Integrated nested Laplace approximations: from a table and a formula to posterior marginals.
+//! From a table and a formula to posterior marginals.
+//!
 #![doc = include_str!("../../../README.md")]
 
 mod assemble;

@@ -7,6 +7,9 @@ use gmrf::{Hyperparameter, HyperparameterBlock, Prior, prior};
 use crate::error::InlaError;
 use crate::formula::Value;
 
+/// Priors that only one model knows: `None` for a name that is not one of them.
+pub(crate) type SpecialPrior<'a> = dyn Fn(&str, &[f64]) -> Option<Result<Arc<dyn Prior>, gmrf::GmrfError>> + 'a;
+
 /// What a user says of one hyperparameter.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct HyperSetting {
@@ -81,11 +84,11 @@ impl HyperDefault {
     ///
     /// # Errors
     /// [`InlaError::InvalidOption`] for a value outside the scale or a prior that does not fit.
-    pub fn block(
+    pub(crate) fn block(
         self,
         place: &str,
         setting: Option<&HyperSetting>,
-        special: &dyn Fn(&str, &[f64]) -> Option<Result<Arc<dyn Prior>, gmrf::GmrfError>>,
+        special: &SpecialPrior<'_>,
     ) -> Result<HyperparameterBlock, InlaError> {
         let mut parameter = self.parameter;
         let option = parameter.name.clone();

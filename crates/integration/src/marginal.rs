@@ -335,7 +335,7 @@ fn mixture_quantile(parts: &[(f64, SkewedGaussian)], p: f64) -> f64 {
 /// The maximiser of a function on `[low, high]`: a scan, then parabolas through three points.
 fn greatest(f: &dyn Fn(f64) -> f64, low: f64, high: f64) -> f64 {
     const SCAN: usize = 16;
-    if !(high > low) {
+    if high.is_nan() || high <= low {
         return low;
     }
     let mut step = (high - low) / SCAN as f64;

@@ -37,7 +37,7 @@ pub(crate) fn factor_panel(
     })?;
     for (k, &least) in least.iter().enumerate() {
         let pivot = top[(k, k)] * top[(k, k)];
-        if !(pivot > least) || !pivot.is_finite() {
+        if pivot.is_nan() || pivot <= least || pivot.is_infinite() {
             return Err(k);
         }
     }
@@ -52,7 +52,7 @@ fn factor_panel_small(panel: &mut [f64], height: usize, width: usize, least: &[f
         let (left, right) = panel.split_at_mut((k + 1) * height);
         let column = &mut left[k * height..];
         let pivot = column[k];
-        if !(pivot > least[k]) || !pivot.is_finite() {
+        if pivot.is_nan() || pivot <= least[k] || pivot.is_infinite() {
             return Err(k);
         }
         let root = pivot.sqrt();

@@ -53,7 +53,7 @@ impl CholeskyFactor {
     /// [`GmrfError::LengthMismatch`].
     pub fn solve_many_in_place(&self, b: &mut [f64], work: &mut [f64]) -> Result<(), GmrfError> {
         let n = self.symbolic.order();
-        if n == 0 || b.len() % n != 0 {
+        if n == 0 || !b.len().is_multiple_of(n) {
             return Err(GmrfError::LengthMismatch { what: "right-hand sides", expected: n, found: b.len() });
         }
         b.chunks_exact_mut(n).try_for_each(|column| self.solve_in_place(column, work))

@@ -54,7 +54,7 @@ impl PcMixing {
         let (mut log_distance, mut slope) = (Vec::with_capacity(points), Vec::with_capacity(points));
         for i in 0..points {
             let (d2, derivative) = square(-TABLE_END + TABLE_STEP * i as f64)?;
-            if !(d2 > 0.0) {
+            if d2.is_nan() || d2 <= 0.0 {
                 let reason = "the structured part cannot be told from noise: every region is an island".to_owned();
                 return Err(invalid("pc", reason));
             }

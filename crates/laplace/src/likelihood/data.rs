@@ -24,7 +24,8 @@ pub(super) fn positive(
 ) -> Result<Vec<f64>, LaplaceError> {
     crate::model::expect_length(what, y.len(), values.len())?;
     for (row, (&value, y)) in values.iter().zip(y).enumerate() {
-        if !y.is_nan() && !(value > 0.0 && value.is_finite()) {
+        let usable = value > 0.0 && value.is_finite();
+        if !(y.is_nan() || usable) {
             let reason = format!("{what} is {value}; it must be positive and finite");
             return Err(LaplaceError::InvalidObservation { family, row, reason });
         }
