@@ -1,4 +1,7 @@
 //! Criteria of fit and of prediction: DIC, WAIC, CPO and PIT.
+//!
+//! Leave-one-out densities integrate the likelihood over the predictor's cavity, the Gaussian approximation without the row's
+//! own quadratic term: `CPO_i = [Σ_k w_k / p(y_i|y_−i, θ_k)]⁻¹`, and PIT mixes with weights `w_k / p(y_i|y_−i, θ_k)`.
 
 use laplace::{Derivatives, LatentGaussianModel, Order, Owner};
 
@@ -11,9 +14,6 @@ use crate::skewed::SkewedGaussian;
 const WIDTH: f64 = 7.0;
 /// Nodes of that grid; the trapezoid rule on a smooth density with this step is exact to rounding.
 const NODES: usize = 57;
-/// A leave-one-out integrand that is this large at an end of the grid, against its greatest value, has no trustworthy
-/// integral.
-const TAIL: f64 = 1e-3;
 /// Design points below this posterior weight are left out.
 const NEGLIGIBLE_WEIGHT: f64 = 1e-7;
 
@@ -35,7 +35,7 @@ pub struct Criteria {
     pub cpo: Vec<f64>,
     /// `P(Y_i ≤ y_i | y_−i)`, NaN for a missing response; length `m`.
     pub pit: Vec<f64>,
-    /// Rows whose leave-one-out integrals fail: the cavity density grows towards an end.
+    /// Rows whose leave-one-out density does not exist: nothing but the row itself informs its predictor.
     pub failures: Vec<usize>,
 }
 
@@ -137,9 +137,9 @@ fn point_sums(model: &LatentGaussianModel, point: &PointEvaluation, weight: f64)
             let moment = &point.moments.predictors[i];
             let density = SkewedGaussian::new(moment.mean, moment.variance.sqrt(), moment.skewness);
             let sums = &mut rows[i];
-            let (mut p, mut log_p, mut square, mut inverse, mut pit) = (0.0, 0.0, 0.0, 0.0, 0.0);
-            let (mut largest, mut ends) = (0.0_f64, 0.0_f64);
-            for (node, (&z, &phi)) in z.iter().zip(&normal).enumerate() {
+            let (mut p, mut log_p, mut square, mut without, mut pit) = (0.0, 0.0, 0.0, 0.0, 0.0);
+            let cavity = point.moments.cavities[i];
+            for (&z, &phi) in z.iter().zip(&normal) {
                 let eta = density.at(z);
                 likelihood.evaluate(&theta, row..row + 1, &[eta], Order::Value, &mut out)?;
                 let value = out.value[0];
@@ -148,21 +148,19 @@ fn point_sums(model: &LatentGaussianModel, point: &PointEvaluation, weight: f64)
                 // a value of −∞ has no mass under the exact posterior
                 log_p += w * value.max(-1e300);
                 square += w * value.max(-1e150).powi(2);
-                let cavity = w * (-value).exp().min(1e300);
-                inverse += cavity;
-                pit += cavity * likelihood.cumulative(&theta, row, eta).unwrap_or(f64::NAN);
-                largest = largest.max(cavity);
-                if node == 0 || node == NODES - 1 {
-                    ends = ends.max(cavity);
-                }
+                // the same rule on the predictor without this row
+                let eta = cavity.mean + cavity.variance.sqrt() * z;
+                likelihood.evaluate(&theta, row..row + 1, &[eta], Order::Value, &mut out)?;
+                without += w * out.value[0].exp();
+                pit += w * likelihood.cumulative(&theta, row, eta).unwrap_or(f64::NAN);
             }
             sums.density += weight * p;
             sums.log_density += weight * log_p;
             sums.log_density_squared += weight * square;
-            sums.inverse_density += weight * inverse;
-            sums.pit += weight * pit;
+            sums.inverse_density += weight / without;
+            sums.pit += weight * pit / without;
             sums.predictor += weight * moment.mean;
-            sums.failed |= ends > TAIL * largest;
+            sums.failed |= !cavity.variance.is_finite() || without.is_nan() || without <= 0.0;
             sums.observed = true;
         }
     }

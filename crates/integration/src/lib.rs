@@ -5,6 +5,7 @@ pub mod design;
 pub mod engine;
 pub mod error;
 pub mod executor;
+mod exploration;
 pub mod hessian;
 mod hyper_marginal;
 pub mod marginal;

@@ -12,7 +12,7 @@ pub mod newton;
 pub mod workspace;
 
 pub use approximation::Approximation;
-pub use correction::{Moment, Moments, SecondOrder};
+pub use correction::{Cavity, Moment, Moments, SecondOrder};
 pub use design::Design;
 pub use error::LaplaceError;
 pub use likelihood::{Derivatives, Likelihood, Order, ThetaDerivatives};

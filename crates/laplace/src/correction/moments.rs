@@ -58,6 +58,16 @@ pub struct Moment {
     pub skewness: f64,
 }
 
+/// The Gaussian of a predictor without its own observation: the posterior's Gaussian with the row's quadratic expansion
+/// taken out (Vehtari et al. 2016). An infinite variance says that nothing but the row itself informs the predictor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cavity {
+    /// Its mean.
+    pub mean: f64,
+    /// Its variance, infinite where the row alone fixes the predictor.
+    pub variance: f64,
+}
+
 /// Moments of the latent field given `θ`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Moments {
@@ -65,6 +75,8 @@ pub struct Moments {
     pub nodes: Vec<Moment>,
     /// Of every linear predictor, offset included, length `m`.
     pub predictors: Vec<Moment>,
+    /// Of every linear predictor without its own row, length `m`.
+    pub cavities: Vec<Cavity>,
     /// Of `log p̃(y|θ)`.
     pub second_order: SecondOrder,
     /// Whether every third-order sum is complete; otherwise sums run over neighbours in the pattern of `H` only.
@@ -111,8 +123,24 @@ impl Moments {
             let terms = workspace.third.iter().zip(&workspace.predictor_variance).zip(&workspace.row_buffer);
             second_order.cubic_shift = terms.map(|((l3, v), moved)| l3 * v * moved).sum::<f64>() / 4.0;
         }
-        Ok(Self { nodes, predictors, second_order, third_order_exact: third.exact })
+        let cavities = (0..m).map(|i| cavity(workspace, i)).collect();
+        Ok(Self { nodes, predictors, cavities, second_order, third_order_exact: third.exact })
     }
+}
+
+/// Share of the posterior precision that the other rows and the prior must hold for a cavity to exist.
+const LEAST_SHARE: f64 = 1e-8;
+
+fn cavity(workspace: &Workspace, i: usize) -> Cavity {
+    let (mode, variance) = (workspace.eta[i], workspace.predictor_variance[i]);
+    let (slope, weight) = (workspace.first[i], -workspace.second[i]);
+    let share = 1.0 - weight * variance;
+    if share < LEAST_SHARE {
+        return Cavity { mean: mode, variance: f64::INFINITY };
+    }
+    // at the mode, precision times mean of the rest: η/v − (ℓ′ + Wη)
+    let variance_without = variance / share;
+    Cavity { mean: mode - variance_without * slope, variance: variance_without }
 }
 
 fn moment(mean: f64, variance: f64, third_cumulant: f64) -> Moment {

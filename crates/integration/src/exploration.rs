@@ -1,0 +1,400 @@
+//! The exploration in progress: evaluates the design, weighs it, reads marginals off it.
+
+use std::f64::consts::PI;
+use std::time::{Duration, Instant};
+
+use crate::criteria::Criteria;
+use crate::design::{
+    DesignPoint, GridExploration, GridOptions, central_composite, empirical_bayes, product_gauss_hermite,
+};
+use crate::engine::{Engine, PointEvaluation};
+use crate::error::IntegrationError;
+use crate::executor::Executor;
+use crate::hessian::Reparametrisation;
+use crate::hyper_marginal::{Axis, Lattice, of_axes, of_line, of_plane};
+use crate::marginal::Marginal;
+use crate::mode::Mode;
+use crate::objective::ObjectiveValue;
+use crate::posterior::{Diagnostics, Evidence, ExploreOptions, IntegrationPoint, Posterior, Strategy, Timing};
+use crate::skewed::SkewedGaussian;
+
+/// Design points of less posterior weight than this carry no moments: together they are below the accuracy of any rule.
+const NEGLIGIBLE_WEIGHT: f64 = 1e-7;
+/// The design is moved when the weighted mean lies further than this from its centre, in standard deviations.
+const FURTHEST_CENTRE: f64 = 0.5;
+/// Lattice of the axes that the marginals of three and more hyperparameters are read from.
+const AXIS_POINTS: [f64; 8] = [-4.0, -3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 4.0];
+
+/// An evaluated design.
+struct Evaluated {
+    design: Vec<(DesignPoint, Option<Vec<i32>>)>,
+    points: Vec<PointEvaluation>,
+}
+
+/// The exploration in progress.
+pub(crate) struct Exploration<'a> {
+    pub(crate) engine: Engine<'a>,
+    pub(crate) executor: &'a dyn Executor,
+    pub(crate) options: ExploreOptions,
+    pub(crate) map: Reparametrisation,
+    pub(crate) start: Vec<f64>,
+    pub(crate) greatest: f64,
+    pub(crate) failed: Vec<(Vec<f64>, String)>,
+    pub(crate) truncated: bool,
+}
+
+impl Exploration<'_> {
+    pub(crate) fn finish(&mut self, mode: Mode, mode_time: Duration) -> Result<Posterior, IntegrationError> {
+        let started = Instant::now();
+        let p = mode.theta.len();
+        let (strategy, name) = chosen(self.options.strategy, p);
+        let mut evaluated = self.evaluate_design(strategy)?;
+        let used = self.uses_second_order(&evaluated);
+        let mut moved = false;
+        let mut log_weights = self.log_weights(&evaluated, used);
+        if !matches!(strategy, Strategy::Grid(_) | Strategy::EmpiricalBayes) && p > 0 {
+            let mean = weighted_mean(&evaluated, &normalised(&log_weights));
+            if mean.iter().any(|z| z.abs() > FURTHEST_CENTRE) {
+                self.map.mode = self.map.theta(&mean);
+                evaluated = self.evaluate_design(strategy)?;
+                log_weights = self.log_weights(&evaluated, used);
+                moved = true;
+            }
+        }
+        let axes = if p > 2 { self.evaluate_axes()? } else { Vec::new() };
+        let design_time = started.elapsed();
+        let started = Instant::now();
+        let weights = normalised(&log_weights);
+        let without = self.log_weights(&evaluated, false);
+        let posterior = Posterior {
+            hyperparameters: self.hyper_marginals(&evaluated, &axes, used),
+            hyperparameters_without_second_order: self.hyper_marginals(&evaluated, &axes, false),
+            evidence: self.evidence(&log_weights, &without, &mode),
+            points: self.points(&evaluated, &weights),
+            nodes: self.mixtures(&evaluated, &weights, |point| &point.moments.nodes),
+            predictors: self.mixtures(&evaluated, &weights, |point| &point.moments.predictors),
+            criteria: self.criteria(&evaluated, &weights, &mode)?,
+            diagnostics: self.diagnostics(&evaluated, &mode, (used, moved, name)),
+            reparametrisation: self.map.clone(),
+            mode,
+            timing: Timing { mode: mode_time, design: design_time, marginals: started.elapsed() },
+        };
+        Ok(posterior)
+    }
+
+    /// Evaluates the points of a strategy; points that fail are reported and left out.
+    fn evaluate_design(&mut self, strategy: Strategy) -> Result<Evaluated, IntegrationError> {
+        let p = self.map.mode.len();
+        let design = match strategy {
+            Strategy::Grid(options) if p > 0 => {
+                return self.evaluate_grid(options.unwrap_or_else(|| GridOptions::for_dimension(p)));
+            }
+            Strategy::CentralComposite if p > 0 => central_composite(&self.skewness_scales())?,
+            Strategy::GaussHermite(k) if p > 0 => product_gauss_hermite(p, k)?,
+            _ => empirical_bayes(p),
+        };
+        let zs: Vec<Vec<f64>> = design.iter().map(|point| point.z.clone()).collect();
+        let mut evaluated = Evaluated { design: Vec::new(), points: Vec::new() };
+        for (point, result) in design.into_iter().zip(self.evaluate(&zs)) {
+            if let Some(evaluation) = result {
+                evaluated.design.push((point, None));
+                evaluated.points.push(evaluation);
+            }
+        }
+        self.not_empty(evaluated, zs.len())
+    }
+
+    fn not_empty(&self, evaluated: Evaluated, points: usize) -> Result<Evaluated, IntegrationError> {
+        if evaluated.points.is_empty() {
+            let reason = self.failed.first().map_or_else(String::new, |(_, reason)| reason.clone());
+            return Err(IntegrationError::EmptyDesign { points, reason });
+        }
+        Ok(evaluated)
+    }
+
+    fn evaluate_grid(&mut self, options: GridOptions) -> Result<Evaluated, IntegrationError> {
+        let mut grid = GridExploration::new(self.map.mode.len(), options);
+        let mut found = std::collections::BTreeMap::new();
+        loop {
+            let batch = grid.next_batch();
+            if batch.is_empty() {
+                break;
+            }
+            let results = self.evaluate(&batch);
+            let values: Vec<_> = results.iter().map(|r| r.as_ref().map(|point| self.corrected(point, true))).collect();
+            grid.record(&values);
+            for (z, result) in batch.iter().zip(results) {
+                if let Some(evaluation) = result {
+                    let index: Vec<i32> = z.iter().map(|z| (z / options.step).round() as i32).collect();
+                    found.insert(index, evaluation);
+                }
+            }
+        }
+        self.truncated |= grid.truncated();
+        let mut evaluated = Evaluated { design: Vec::new(), points: Vec::new() };
+        for (index, point, _) in grid.points() {
+            if let Some(evaluation) = found.remove(&index) {
+                evaluated.design.push((point, Some(index)));
+                evaluated.points.push(evaluation);
+            }
+        }
+        let count = evaluated.points.len();
+        self.not_empty(evaluated, count)
+    }
+
+    fn evaluate(&mut self, zs: &[Vec<f64>]) -> Vec<Option<PointEvaluation>> {
+        let thetas: Vec<Vec<f64>> = zs.iter().map(|z| self.map.theta(z)).collect();
+        let results = self.engine.evaluate_batch(&thetas, &self.start, self.options.second_order);
+        let mut kept = Vec::with_capacity(results.len());
+        for (theta, result) in thetas.into_iter().zip(results) {
+            match result {
+                Ok(evaluation) => kept.push(Some(evaluation)),
+                Err(error) => {
+                    self.failed.push((theta, error.to_string()));
+                    kept.push(None);
+                }
+            }
+        }
+        kept
+    }
+
+    /// The log-density of a point with the second-order term where it is small, or without it.
+    fn corrected(&self, point: &PointEvaluation, with: bool) -> f64 {
+        let terms = &point.moments.second_order;
+        let extra = if with && self.options.second_order && terms.is_small() { terms.total() } else { 0.0 };
+        point.approximation.log_posterior + extra
+    }
+
+    /// The second-order terms weigh the design only if they are small at every point that matters: a term that is used at some
+    /// points and not at others would tilt the density of `θ`.
+    fn uses_second_order(&self, evaluated: &Evaluated) -> bool {
+        if !self.options.second_order {
+            return false;
+        }
+        let weights = normalised(&self.log_weights(evaluated, false));
+        let points = evaluated.points.iter().zip(&weights).filter(|(_, w)| **w > 1e-3);
+        points.map(|(point, _)| &point.moments.second_order).all(laplace::SecondOrder::is_small)
+    }
+
+    fn log_weights(&self, evaluated: &Evaluated, with: bool) -> Vec<f64> {
+        let points = evaluated.points.iter().zip(&evaluated.design);
+        points
+            .map(|(point, (design, _))| {
+                let extra = if with { point.moments.second_order.total() } else { 0.0 };
+                design.log_weight + point.approximation.log_posterior + extra
+            })
+            .collect()
+    }
+
+    /// Standard deviations of each half-axis, from the drop of the log-density at `±√2`.
+    fn skewness_scales(&mut self) -> Vec<(f64, f64)> {
+        let p = self.map.mode.len();
+        let thetas: Vec<Vec<f64>> = (0..p)
+            .flat_map(|k| [-1.0, 1.0].map(|sign| (k, sign * std::f64::consts::SQRT_2)))
+            .map(|(k, z)| self.map.theta(&on_axis(p, k, z)))
+            .collect();
+        let values = self.engine.approximate_batch(&thetas, &self.start);
+        let scale = |value: &Result<ObjectiveValue, IntegrationError>| match value {
+            // a drop of one is that of a Gaussian; a fourfold width in either direction is the most that is believed
+            Ok(value) => (self.greatest - value.value).max(1.0 / 16.0).sqrt().recip().clamp(0.25, 4.0),
+            Err(_) => 1.0,
+        };
+        values.chunks_exact(2).map(|pair| (scale(&pair[0]), scale(&pair[1]))).collect()
+    }
+
+    /// The corrected and the plain log-density along every axis.
+    fn evaluate_axes(&mut self) -> Result<Vec<(Axis, Axis)>, IntegrationError> {
+        let p = self.map.mode.len();
+        let mut zs = vec![vec![0.0; p]];
+        zs.extend((0..p).flat_map(|k| AXIS_POINTS.map(|z| on_axis(p, k, z))));
+        let results = self.evaluate(&zs);
+        let values = |with: bool| -> Vec<Option<f64>> {
+            results.iter().map(|r| r.as_ref().map(|point| self.corrected(point, with))).collect()
+        };
+        let (corrected, plain) = (values(true), values(false));
+        let axis = |k: usize, values: &[Option<f64>]| {
+            let own = &values[1 + k * AXIS_POINTS.len()..1 + (k + 1) * AXIS_POINTS.len()];
+            let mut points: Vec<(f64, f64)> =
+                AXIS_POINTS.iter().zip(own).filter_map(|(&z, value)| value.map(|v| (z, v))).collect();
+            points.extend(values[0].map(|value| (0.0, value)));
+            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let greatest = points.iter().map(|point| point.1).fold(f64::NEG_INFINITY, f64::max);
+            (points.iter().map(|point| point.0).collect(), points.iter().map(|point| point.1 - greatest).collect())
+        };
+        if corrected.iter().all(Option::is_none) {
+            let reason = self.failed.first().map_or_else(String::new, |(_, reason)| reason.clone());
+            return Err(IntegrationError::EmptyDesign { points: zs.len(), reason });
+        }
+        let build = |(z, log): (Vec<f64>, Vec<f64>)| Axis::new(z, log);
+        Ok((0..p).map(|k| (build(axis(k, &corrected)), build(axis(k, &plain)))).collect())
+    }
+
+    fn hyper_marginals(&self, evaluated: &Evaluated, axes: &[(Axis, Axis)], with: bool) -> Vec<Marginal> {
+        let p = self.map.mode.len();
+        let gaussian = |j: usize| {
+            let sd = self.map.loading(j).iter().map(|a| a * a).sum::<f64>().sqrt();
+            Marginal::Mixture(vec![(1.0, SkewedGaussian::new(self.map.mode[j], sd, 0.0))])
+        };
+        let lattice = self.lattice(evaluated, with);
+        (0..p)
+            .map(|j| match (&lattice, p) {
+                (Some(lattice), 1) => of_line(&self.map, lattice),
+                (Some(lattice), 2) => of_plane(&self.map, lattice, j),
+                _ if p > 2 => {
+                    let chosen: Vec<Axis> =
+                        axes.iter().map(|(corrected, plain)| if with { corrected } else { plain }).cloned().collect();
+                    of_axes(&self.map, &chosen, j)
+                }
+                _ => gaussian(j),
+            })
+            .collect()
+    }
+
+    /// The lattice of a grid design; `None` for other designs.
+    fn lattice(&self, evaluated: &Evaluated, with: bool) -> Option<Lattice> {
+        let points: Option<Vec<_>> = evaluated
+            .design
+            .iter()
+            .zip(&evaluated.points)
+            .map(|((_, index), point)| {
+                let extra = if with { point.moments.second_order.total() } else { 0.0 };
+                index.clone().map(|index| (index, point.approximation.log_posterior + extra))
+            })
+            .collect();
+        let mut points = points?;
+        let greatest = points.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max);
+        points.iter_mut().for_each(|(_, value)| *value -= greatest);
+        let step = evaluated.design.iter().zip(&points).find_map(|((point, _), (index, _))| {
+            let k = index.iter().position(|&i| i != 0)?;
+            Some(point.z[k] / f64::from(index[k]))
+        })?;
+        Some(Lattice { step, points })
+    }
+
+    fn evidence(&self, log_weights: &[f64], without: &[f64], mode: &Mode) -> Evidence {
+        let jacobian = self.map.log_jacobian();
+        let p = mode.theta.len() as f64;
+        Evidence {
+            integrated: jacobian + log_sum(log_weights),
+            without_second_order: jacobian + log_sum(without),
+            gaussian: mode.value + 0.5 * p * (2.0 * PI).ln() + jacobian,
+        }
+    }
+
+    fn points(&self, evaluated: &Evaluated, weights: &[f64]) -> Vec<IntegrationPoint> {
+        evaluated
+            .design
+            .iter()
+            .zip(&evaluated.points)
+            .zip(weights)
+            .map(|(((design, _), point), &weight)| IntegrationPoint {
+                z: design.z.clone(),
+                theta: point.approximation.theta.clone(),
+                weight,
+                log_posterior: point.approximation.log_posterior,
+                second_order: point.moments.second_order.total(),
+            })
+            .collect()
+    }
+
+    fn mixtures(
+        &self,
+        evaluated: &Evaluated,
+        weights: &[f64],
+        of: impl Fn(&PointEvaluation) -> &Vec<laplace::Moment> + Sync,
+    ) -> Vec<Marginal> {
+        let kept: Vec<(f64, &PointEvaluation)> =
+            weights.iter().copied().zip(&evaluated.points).filter(|(weight, _)| *weight > NEGLIGIBLE_WEIGHT).collect();
+        let total: f64 = kept.iter().map(|(weight, _)| weight).sum();
+        let count = kept.first().map_or(0, |(_, point)| of(point).len());
+        (0..count)
+            .map(|i| {
+                let part = |&(weight, point): &(f64, &PointEvaluation)| {
+                    let moment = of(point)[i];
+                    (weight / total, SkewedGaussian::new(moment.mean, moment.variance.sqrt(), moment.skewness))
+                };
+                Marginal::Mixture(kept.iter().map(part).collect())
+            })
+            .collect()
+    }
+
+    fn criteria(
+        &self,
+        evaluated: &Evaluated,
+        weights: &[f64],
+        mode: &Mode,
+    ) -> Result<Option<Criteria>, IntegrationError> {
+        if !self.options.criteria {
+            return Ok(None);
+        }
+        Criteria::compute(self.engine.model(), self.executor, (&evaluated.points, weights), &mode.theta).map(Some)
+    }
+
+    fn diagnostics(
+        &mut self,
+        evaluated: &Evaluated,
+        mode: &Mode,
+        (second_order_used, moved, design): (bool, bool, &'static str),
+    ) -> Diagnostics {
+        let (evaluations, newton_steps) = self.engine.counts();
+        let shares = evaluated.points.iter().map(|point| point.moments.second_order.share());
+        let best = evaluated
+            .points
+            .iter()
+            .max_by(|a, b| a.approximation.log_posterior.total_cmp(&b.approximation.log_posterior));
+        Diagnostics {
+            evaluations,
+            newton_steps,
+            mode_converged: mode.converged,
+            replaced_directions: self.map.replaced.clone(),
+            failed_points: std::mem::take(&mut self.failed),
+            truncated: self.truncated,
+            moved,
+            second_order_share: shares.fold(0.0, f64::max),
+            second_order_used,
+            third_order_exact: evaluated.points.iter().all(|point| point.moments.third_order_exact),
+            effective_parameters: best.map_or(0.0, |point| point.moments.second_order.effective_parameters),
+            design,
+        }
+    }
+}
+
+/// The strategy that `Automatic` stands for, and its name.
+fn chosen(strategy: Strategy, p: usize) -> (Strategy, &'static str) {
+    let strategy = match strategy {
+        Strategy::Automatic if p <= 2 => Strategy::Grid(None),
+        Strategy::Automatic if p <= 15 => Strategy::CentralComposite,
+        Strategy::Automatic => Strategy::EmpiricalBayes,
+        other => other,
+    };
+    let name = match strategy {
+        _ if p == 0 => "single point",
+        Strategy::Grid(_) => "grid",
+        Strategy::CentralComposite => "ccd",
+        Strategy::GaussHermite(_) => "gauss-hermite",
+        Strategy::EmpiricalBayes | Strategy::Automatic => "eb",
+    };
+    (strategy, name)
+}
+
+fn on_axis(dimension: usize, k: usize, value: f64) -> Vec<f64> {
+    let mut z = vec![0.0; dimension];
+    z[k] = value;
+    z
+}
+
+fn log_sum(values: &[f64]) -> f64 {
+    let greatest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    greatest + values.iter().map(|v| (v - greatest).exp()).sum::<f64>().ln()
+}
+
+fn normalised(log_weights: &[f64]) -> Vec<f64> {
+    let total = log_sum(log_weights);
+    log_weights.iter().map(|w| (w - total).exp()).collect()
+}
+
+fn weighted_mean(evaluated: &Evaluated, weights: &[f64]) -> Vec<f64> {
+    let p = evaluated.design.first().map_or(0, |(point, _)| point.z.len());
+    let component = |k: usize| evaluated.design.iter().zip(weights).map(|((point, _), w)| w * point.z[k]).sum();
+    (0..p).map(component).collect()
+}
