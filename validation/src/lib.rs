@@ -1,1 +1,10 @@
-//! v
+//! Reference posteriors by long MCMC, and how far the engine is from them.
+//!
+//! The project's own cases stand in `reference/`, their models and data in `examples/`. Further cases are read from
+//! `../shared/validation/` beside the checkout where that folder is there.
+
+mod cases;
+mod compare;
+
+pub use cases::{Case, own_cases, shared_cases};
+pub use compare::{Difference, Group, Report, compare};

@@ -1,17 +1,12 @@
 //! The `inla` command: fits a model file and writes posterior marginals.
 
-mod error;
-mod model_file;
-
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use inla::{Fit, Resources, Table};
-
-use crate::error::CliError;
-use crate::model_file::ModelFile;
+use inla_cli::{CliError, ModelFile};
 
 /// Bayesian inference for latent Gaussian models by integrated nested Laplace approximations.
 #[derive(Debug, Parser)]

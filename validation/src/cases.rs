@@ -1,0 +1,218 @@
+//! The cases: data, model and the names under which the reference knows each scalar.
+
+use std::path::{Path, PathBuf};
+
+use inla::{Fit, ModelSpecification, Resources, Source, Table};
+use inla_cli::ModelFile;
+
+/// Any error, for a person.
+pub type Failure = Box<dyn std::error::Error>;
+
+/// A case that can be fitted and compared.
+#[derive(Debug)]
+pub struct Case {
+    /// Its name.
+    pub name: String,
+    /// The reference summaries.
+    pub summary: PathBuf,
+    /// The reference's `log p(y)`, where it is known.
+    pub log_evidence: Option<f64>,
+    table: Table,
+    specification: ModelSpecification,
+    directory: PathBuf,
+    /// From the reference's names to the engine's.
+    rename: fn(&str) -> Option<String>,
+}
+
+impl Case {
+    /// Fits the case.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub fn fit(&self) -> Result<Fit, Failure> {
+        let resources = Resources { directory: Some(self.directory.clone()), ..Resources::default() };
+        Ok(Fit::new(&self.specification, &self.table, &resources)?)
+    }
+
+    /// The engine's name of a scalar of the reference; `None` for those that are functions of others.
+    pub fn engine_name(&self, reference: &str) -> Option<String> {
+        (self.rename)(reference)
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// `key` of a JSON file of numbers.
+fn evidence(path: &Path) -> Option<f64> {
+    let value: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
+    let object = value.as_object()?;
+    let keys = ["log_marginal_likelihood", "log_p_y", "log_evidence", "value", "mean"];
+    keys.iter().find_map(|key| object.get(*key)?.as_f64())
+}
+
+/// The cases of the repository.
+///
+/// # Errors
+/// A file that is missing or broken.
+pub fn own_cases() -> Result<Vec<Case>, Failure> {
+    let reference = root().join("validation/reference");
+    let mut cases = Vec::new();
+    for record in csv::Reader::from_path(reference.join("cases.csv"))?.records() {
+        let record = record?;
+        let file = ModelFile::read(&root().join(&record[1]))?;
+        let folder = reference.join(&record[0]);
+        cases.push(Case {
+            name: record[0].to_owned(),
+            summary: folder.join("summary.csv"),
+            log_evidence: evidence(&folder.join("evidence.json")),
+            table: Table::from_csv_path(&file.data)?,
+            specification: file.specification,
+            directory: file.directory,
+            rename: |name| (!name.starts_with("fitted")).then(|| name.to_owned()),
+        });
+    }
+    Ok(cases)
+}
+
+/// The name before `[` and the index inside.
+fn indexed(name: &str) -> Option<(&str, &str)> {
+    name.strip_suffix(']')?.split_once('[')
+}
+
+fn common(name: &str, effects: &[(&str, &str)]) -> Option<String> {
+    let (stem, index) = indexed(name)?;
+    effects.iter().find(|(reference, _)| *reference == stem).map(|(_, effect)| format!("random.{effect}.{index}"))
+}
+
+fn seeds(name: &str) -> Option<String> {
+    Some(match name {
+        "beta_intercept" => "fixed.(Intercept)".to_owned(),
+        "beta_x1" => "fixed.x1".to_owned(),
+        "beta_x2" => "fixed.x2".to_owned(),
+        "beta_x1x2" => "fixed.x1:x2".to_owned(),
+        "log_tau" => "hyper_internal.plate.precision".to_owned(),
+        _ => return common(name, &[("u", "plate")]),
+    })
+}
+
+fn epil(name: &str) -> Option<String> {
+    Some(match name {
+        "beta_0" => "fixed.(Intercept)".to_owned(),
+        "log_tau_Ind" => "hyper_internal.Ind.precision".to_owned(),
+        "log_tau_rand" => "hyper_internal.rand.precision".to_owned(),
+        _ if name.starts_with("beta_") => name.replace("beta_", "fixed."),
+        _ => return common(name, &[("u_Ind", "Ind"), ("v_rand", "rand")]),
+    })
+}
+
+fn tokyo(name: &str) -> Option<String> {
+    if name == "log_tau" { Some("hyper_internal.time.precision".to_owned()) } else { common(name, &[("x", "time")]) }
+}
+
+fn scotland(name: &str) -> Option<String> {
+    Some(match name {
+        "beta_intercept" => "fixed.(Intercept)".to_owned(),
+        "beta_X10" => "fixed.I(X/10)".to_owned(),
+        "log_tau" | "log_tau_besag" => "hyper_internal.Region.precision".to_owned(),
+        "log_tau_iid" => "hyper_internal.iid.precision".to_owned(),
+        "logit_phi" => "hyper_internal.Region.phi".to_owned(),
+        _ => {
+            let effects = [("b", "Region"), ("ustar", "Region:structured"), ("u_besag", "Region"), ("v_iid", "iid")];
+            return common(name, &effects);
+        }
+    })
+}
+
+fn toenail(name: &str) -> Option<String> {
+    Some(match name {
+        "beta_intercept" => "fixed.(Intercept)".to_owned(),
+        "log_tau" => "hyper_internal.id.precision".to_owned(),
+        _ if name.starts_with("beta_") => name.replace("beta_", "fixed."),
+        _ => return common(name, &[("u", "id")]),
+    })
+}
+
+/// A case of the shared folder: name, data, formula, family, trials or exposure, names.
+type Shared =
+    (&'static str, &'static str, &'static str, &'static str, Option<&'static str>, fn(&str) -> Option<String>);
+
+const GAMMA: &str = "precision = loggamma(1, 0.01)";
+
+/// The cases beside the checkout; empty where the folder is absent.
+///
+/// # Errors
+/// A file that is broken.
+pub fn shared_cases() -> Result<Vec<Case>, Failure> {
+    let folder = root().join("../shared/validation/cases");
+    let graph = "scotland_inla_demodata.graph";
+    let cases: [Shared; 6] = [
+        ("seeds", "Seeds.csv", "r ~ x1 + x2 + x1:x2 + f(plate, model = iid, GAMMA)", "binomial", Some("n"), seeds),
+        (
+            "epil",
+            "Epil_centred_design.csv",
+            "y ~ CTrt + ClBase4 + CV4 + ClAge + CBT + f(Ind, model = iid, GAMMA) + f(rand, model = iid, GAMMA)",
+            "poisson",
+            None,
+            epil,
+        ),
+        (
+            "tokyo",
+            "Tokyo.csv",
+            "y ~ 0 + f(time, model = rw2, cyclic = TRUE, constr = FALSE, precision = loggamma(1, 0.0001))",
+            "binomial",
+            Some("n"),
+            tokyo,
+        ),
+        (
+            "scotland_bym2",
+            "Scotland.csv",
+            "Counts ~ I(X / 10) + f(Region, model = bym2, graph = \"GRAPH\", precision = pc.prec(1, 0.01), phi = logitbeta(1, 1))",
+            "poisson",
+            Some("E"),
+            scotland,
+        ),
+        (
+            "scotland_besag_iid",
+            "Scotland.csv",
+            "Counts ~ I(X / 10) + f(Region, model = besag, graph = \"GRAPH\", GAMMA) + f(Region, model = iid, name = \"iid\", GAMMA)",
+            "poisson",
+            Some("E"),
+            scotland,
+        ),
+        (
+            "toenail",
+            "toenail_design.csv",
+            "y ~ trt + time + trt_time + f(id, model = iid, GAMMA)",
+            "binomial",
+            None,
+            toenail,
+        ),
+    ];
+    let mut found = Vec::new();
+    for (name, data, formula, family, size, rename) in cases {
+        let directory = folder.join(name);
+        if !directory.exists() {
+            continue;
+        }
+        let formula = formula.replace("GAMMA", GAMMA).replace("GRAPH", graph);
+        let mut specification = ModelSpecification::new(&formula, family)?;
+        let size = size.map(|column| Source::Column(column.to_owned()));
+        match family {
+            "binomial" => specification.trials = size,
+            _ => specification.exposure = size,
+        }
+        specification.fixed.intercept_precision = 0.001;
+        found.push(Case {
+            name: name.to_owned(),
+            summary: directory.join("summary.csv"),
+            log_evidence: evidence(&directory.join("log_marginal_likelihood.json")),
+            table: Table::from_csv_path(directory.join(data))?,
+            specification,
+            directory,
+            rename,
+        });
+    }
+    Ok(found)
+}
