@@ -41,15 +41,24 @@ pub(crate) struct Exploration<'a> {
     pub(crate) greatest: f64,
     pub(crate) failed: Vec<(Vec<f64>, String)>,
     pub(crate) truncated: bool,
+    /// Whether the second-order terms weigh the design.
+    pub(crate) with_second_order: bool,
 }
 
 impl Exploration<'_> {
     pub(crate) fn finish(&mut self, mode: Mode, mode_time: Duration) -> Result<Posterior, IntegrationError> {
         let started = Instant::now();
         let p = mode.theta.len();
-        let (strategy, name) = chosen(self.options.strategy, p);
+        let (strategy, name) = chosen(self.options.strategy, p, self.engine.model().symbolic().operations());
+        self.with_second_order = self.options.second_order && self.is_small_at_the_mode();
         let mut evaluated = self.evaluate_design(strategy)?;
         let used = self.uses_second_order(&evaluated);
+        if self.with_second_order && !used && matches!(strategy, Strategy::Grid(_)) {
+            // the grid followed a density that is not used after all
+            (self.with_second_order, self.truncated) = (false, false);
+            evaluated = self.evaluate_design(strategy)?;
+        }
+        self.with_second_order = used;
         let mut moved = false;
         let mut log_weights = self.log_weights(&evaluated, used);
         if !matches!(strategy, Strategy::Grid(_) | Strategy::EmpiricalBayes) && p > 0 {
@@ -161,14 +170,19 @@ impl Exploration<'_> {
     /// The log-density of a point with the second-order term where it is small, or without it.
     fn corrected(&self, point: &PointEvaluation, with: bool) -> f64 {
         let terms = &point.moments.second_order;
-        let extra = if with && self.options.second_order && terms.is_small() { terms.total() } else { 0.0 };
+        let extra = if with && self.with_second_order { terms.total() } else { 0.0 };
         point.approximation.log_posterior + extra
     }
 
     /// The second-order terms weigh the design only if they are small at every point that matters: a term that is used at some
     /// points and not at others would tilt the density of `θ`.
+    fn is_small_at_the_mode(&mut self) -> bool {
+        let centre = self.evaluate(&[vec![0.0; self.map.mode.len()]]);
+        centre.iter().flatten().all(|point| point.moments.second_order.is_small())
+    }
+
     fn uses_second_order(&self, evaluated: &Evaluated) -> bool {
-        if !self.options.second_order {
+        if !self.with_second_order {
             return false;
         }
         let weights = normalised(&self.log_weights(evaluated, false));
@@ -243,11 +257,28 @@ impl Exploration<'_> {
                 _ if p > 2 => {
                     let chosen: Vec<Axis> =
                         axes.iter().map(|(corrected, plain)| if with { corrected } else { plain }).cloned().collect();
-                    of_axes(&self.map, &chosen, j)
+                    self.matched(of_axes(&self.map, &chosen, j), evaluated, with, j)
                 }
                 _ => gaussian(j),
             })
             .collect()
+    }
+
+    /// On a grid the moments of `θ_j` are known without the axes' independence: the marginal keeps its shape and takes them.
+    fn matched(&self, marginal: Marginal, evaluated: &Evaluated, with: bool, j: usize) -> Marginal {
+        if evaluated.design.iter().any(|(_, index)| index.is_none()) {
+            return marginal;
+        }
+        let weights = normalised(&self.log_weights(evaluated, with));
+        let theta = |k: usize| evaluated.points[k].approximation.theta[j];
+        let mean: f64 = weights.iter().enumerate().map(|(k, w)| w * theta(k)).sum();
+        let variance: f64 = weights.iter().enumerate().map(|(k, w)| w * (theta(k) - mean).powi(2)).sum();
+        match marginal {
+            Marginal::Tabulated(table) if variance > 0.0 => {
+                Marginal::Tabulated(std::sync::Arc::new(table.moved(mean, variance.sqrt())))
+            }
+            other => other,
+        }
     }
 
     /// The lattice of a grid design; `None` for other designs.
@@ -359,10 +390,13 @@ impl Exploration<'_> {
     }
 }
 
+/// Operations of a factor below which some 270 evaluations for three hyperparameters take a fraction of a second.
+const CHEAP: f64 = 1e5;
+
 /// The strategy that `Automatic` stands for, and its name.
-fn chosen(strategy: Strategy, p: usize) -> (Strategy, &'static str) {
+fn chosen(strategy: Strategy, p: usize, operations: f64) -> (Strategy, &'static str) {
     let strategy = match strategy {
-        Strategy::Automatic if p <= 2 => Strategy::Grid(None),
+        Strategy::Automatic if p <= 2 || (p == 3 && operations < CHEAP) => Strategy::Grid(None),
         Strategy::Automatic if p <= 15 => Strategy::CentralComposite,
         Strategy::Automatic => Strategy::EmpiricalBayes,
         other => other,

@@ -115,6 +115,37 @@ pub(crate) fn of_plane(map: &Reparametrisation, lattice: &Lattice, j: usize) -> 
     tabulate(fine.iter().map(|t| map.mode[j] + length * t).collect(), log)
 }
 
+/// Least fall of the log-density from one lattice point that was not evaluated to the next one out.
+const LEAST_FALL: f64 = 0.5;
+
+/// Lowest value of such a point: 10⁻⁸ of the greatest density, a thousandth of what the drop leaves out.
+const DEEPEST_CORNER: f64 = -18.0;
+
+/// The rectangle with its missing corners: they lie beyond the drop, and continue the falls of their inner neighbours.
+fn filled(
+    mut known: std::collections::BTreeMap<(i32, i32), f64>,
+    (a0, a1): (i32, i32),
+    (b0, b1): (i32, i32),
+) -> std::collections::BTreeMap<(i32, i32), f64> {
+    let mut cells: Vec<(i32, i32)> = (a0..=a1).flat_map(|a| (b0..=b1).map(move |b| (a, b))).collect();
+    cells.sort_by_key(|(a, b)| (a.abs() + b.abs(), *a, *b));
+    for (a, b) in cells {
+        if known.contains_key(&(a, b)) {
+            continue;
+        }
+        let inward = [(a.signum(), 0), (0, b.signum())];
+        let candidates = inward.iter().filter(|step| **step != (0, 0)).filter_map(|&(da, db)| {
+            let nearest = *known.get(&(a - da, b - db))?;
+            let next = known.get(&(a - 2 * da, b - 2 * db)).copied().unwrap_or(nearest);
+            Some(nearest + (nearest - next).min(-LEAST_FALL))
+        });
+        let (sum, count) = candidates.fold((0.0, 0.0), |(sum, count), c| (sum + c, count + 1.0));
+        // a deeper corner would make the spline ring where the density still counts
+        known.insert((a, b), if count > 0.0 { (sum / count).max(DEEPEST_CORNER) } else { DEEPEST_CORNER });
+    }
+    known
+}
+
 /// A log-density on a rectangle of the lattice, relative to its greatest value.
 struct Surface {
     rows: Vec<Axis>,
@@ -131,14 +162,8 @@ impl Surface {
         let ((a0, a1), (b0, b1)) = (range(0), range(1));
         let known: std::collections::BTreeMap<(i32, i32), f64> =
             lattice.points.iter().map(|(index, value)| ((index[0], index[1]), *value)).collect();
-        let floor = known.values().copied().fold(0.0, f64::min);
-        // a corner that was not evaluated lies beyond the drop: the two axes' falls together, at most the floor
-        let value = |a: i32, b: i32| {
-            known.get(&(a, b)).copied().unwrap_or_else(|| {
-                let on_axis = |a: i32, b: i32| known.get(&(a, b)).copied().unwrap_or(floor);
-                (on_axis(a, 0) + on_axis(0, b)).min(floor.max(-30.0) - 0.5)
-            })
-        };
+        let known = filled(known, (a0, a1), (b0, b1));
+        let value = |a: i32, b: i32| known.get(&(a, b)).copied().unwrap_or(DEEPEST_CORNER);
         let second: Vec<f64> = (b0..=b1).map(|b| lattice.step * f64::from(b)).collect();
         let rows = (a0..=a1).map(|a| Axis::new(second.clone(), (b0..=b1).map(|b| value(a, b)).collect())).collect();
         let first: Vec<f64> = (a0..=a1).map(|a| lattice.step * f64::from(a)).collect();

@@ -90,6 +90,18 @@ impl Table {
         Self { x, density, cumulative }
     }
 
+    /// The same shape with another mean and standard deviation.
+    pub(crate) fn moved(&self, mean: f64, sd: f64) -> Self {
+        let own_mean = self.moment(|x| x);
+        let own_sd = self.moment(|x| (x - own_mean) * (x - own_mean)).sqrt();
+        let ratio = sd / own_sd;
+        Self {
+            x: self.x.iter().map(|x| mean + ratio * (x - own_mean)).collect(),
+            density: self.density.iter().map(|d| d / ratio).collect(),
+            cumulative: self.cumulative.clone(),
+        }
+    }
+
     fn interval(&self, x: f64) -> usize {
         self.x.partition_point(|&knot| knot <= x).clamp(1, self.x.len() - 1) - 1
     }

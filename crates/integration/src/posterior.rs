@@ -17,7 +17,8 @@ use crate::mode::{Mode, ModeOptions, maximise};
 /// How the hyperparameters are integrated out.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Strategy {
-    /// Grid for up to two hyperparameters, central composite design for three to fifteen, the mode alone beyond.
+    /// Grid for up to two hyperparameters (three where a factor is cheap), central composite design up to fifteen, the mode
+    /// alone beyond.
     #[default]
     Automatic,
     /// The mode alone.
@@ -176,6 +177,7 @@ impl Posterior {
             greatest: mode.value,
             failed: Vec::new(),
             truncated: false,
+            with_second_order: options.second_order,
         };
         exploration.finish(mode, mode_time)
     }
