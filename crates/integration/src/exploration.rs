@@ -253,7 +253,7 @@ impl Exploration<'_> {
         (0..p)
             .map(|j| match (&lattice, p) {
                 (Some(lattice), 1) => of_line(&self.map, lattice),
-                (Some(lattice), 2) => of_plane(&self.map, lattice, j),
+                (Some(lattice), 2) => self.matched(of_plane(&self.map, lattice, j), evaluated, with, j),
                 _ if p > 2 => {
                     let chosen: Vec<Axis> =
                         axes.iter().map(|(corrected, plain)| if with { corrected } else { plain }).cloned().collect();
@@ -264,7 +264,8 @@ impl Exploration<'_> {
             .collect()
     }
 
-    /// On a grid the moments of `θ_j` are known without the axes' independence: the marginal keeps its shape and takes them.
+    /// On a grid the moments of `θ_j` are known to the accuracy of the trapezoid rule, without interpolation between the points or
+    /// independence of the axes: the marginal keeps its shape and takes them.
     fn matched(&self, marginal: Marginal, evaluated: &Evaluated, with: bool, j: usize) -> Marginal {
         if evaluated.design.iter().any(|(_, index)| index.is_none()) {
             return marginal;

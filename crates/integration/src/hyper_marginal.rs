@@ -118,8 +118,8 @@ pub(crate) fn of_plane(map: &Reparametrisation, lattice: &Lattice, j: usize) -> 
 /// Least fall of the log-density from one lattice point that was not evaluated to the next one out.
 const LEAST_FALL: f64 = 0.5;
 
-/// Lowest value of such a point: 10⁻⁸ of the greatest density, a thousandth of what the drop leaves out.
-const DEEPEST_CORNER: f64 = -18.0;
+/// Lowest value of such a point: far below what the drop leaves out.
+const DEEPEST_CORNER: f64 = -24.0;
 
 /// The rectangle with its missing corners: they lie beyond the drop, and continue the falls of their inner neighbours.
 fn filled(
