@@ -140,6 +140,49 @@ type Shared =
 
 const GAMMA: &str = "precision = loggamma(1, 0.01)";
 
+const SHARED: [Shared; 6] = [
+    ("seeds", "Seeds.csv", "r ~ x1 + x2 + x1:x2 + f(plate, model = iid, GAMMA)", "binomial", Some("n"), seeds),
+    (
+        "epil",
+        "Epil_centred_design.csv",
+        "y ~ CTrt + ClBase4 + CV4 + ClAge + CBT + f(Ind, model = iid, GAMMA) + f(rand, model = iid, GAMMA)",
+        "poisson",
+        None,
+        epil,
+    ),
+    (
+        "tokyo",
+        "Tokyo.csv",
+        "y ~ 0 + f(time, model = rw2, cyclic = TRUE, constr = FALSE, precision = loggamma(1, 0.0001))",
+        "binomial",
+        Some("n"),
+        tokyo,
+    ),
+    (
+        "scotland_bym2",
+        "Scotland.csv",
+        "Counts ~ I(X / 10) + f(Region, model = bym2, graph = \"GRAPH\", precision = pc.prec(1, 0.01), phi = logitbeta(1, 1))",
+        "poisson",
+        Some("E"),
+        scotland,
+    ),
+    (
+        "scotland_besag_iid",
+        "Scotland.csv",
+        "Counts ~ I(X / 10) + f(Region, model = besag, graph = \"GRAPH\", GAMMA) + f(Region, model = iid, name = \"iid\", GAMMA)",
+        "poisson",
+        Some("E"),
+        scotland,
+    ),
+    (
+        "toenail",
+        "toenail_design.csv",
+        "y ~ trt + time + trt_time + f(id, model = iid, GAMMA)",
+        "binomial",
+        None,
+        toenail,
+    ),
+];
 /// The cases beside the checkout; empty where the folder is absent.
 ///
 /// # Errors
@@ -147,51 +190,8 @@ const GAMMA: &str = "precision = loggamma(1, 0.01)";
 pub fn shared_cases() -> Result<Vec<Case>, Failure> {
     let folder = root().join("../shared/validation/cases");
     let graph = "scotland_inla_demodata.graph";
-    let cases: [Shared; 6] = [
-        ("seeds", "Seeds.csv", "r ~ x1 + x2 + x1:x2 + f(plate, model = iid, GAMMA)", "binomial", Some("n"), seeds),
-        (
-            "epil",
-            "Epil_centred_design.csv",
-            "y ~ CTrt + ClBase4 + CV4 + ClAge + CBT + f(Ind, model = iid, GAMMA) + f(rand, model = iid, GAMMA)",
-            "poisson",
-            None,
-            epil,
-        ),
-        (
-            "tokyo",
-            "Tokyo.csv",
-            "y ~ 0 + f(time, model = rw2, cyclic = TRUE, constr = FALSE, precision = loggamma(1, 0.0001))",
-            "binomial",
-            Some("n"),
-            tokyo,
-        ),
-        (
-            "scotland_bym2",
-            "Scotland.csv",
-            "Counts ~ I(X / 10) + f(Region, model = bym2, graph = \"GRAPH\", precision = pc.prec(1, 0.01), phi = logitbeta(1, 1))",
-            "poisson",
-            Some("E"),
-            scotland,
-        ),
-        (
-            "scotland_besag_iid",
-            "Scotland.csv",
-            "Counts ~ I(X / 10) + f(Region, model = besag, graph = \"GRAPH\", GAMMA) + f(Region, model = iid, name = \"iid\", GAMMA)",
-            "poisson",
-            Some("E"),
-            scotland,
-        ),
-        (
-            "toenail",
-            "toenail_design.csv",
-            "y ~ trt + time + trt_time + f(id, model = iid, GAMMA)",
-            "binomial",
-            None,
-            toenail,
-        ),
-    ];
     let mut found = Vec::new();
-    for (name, data, formula, family, size, rename) in cases {
+    for (name, data, formula, family, size, rename) in SHARED {
         let directory = folder.join(name);
         if !directory.exists() {
             continue;

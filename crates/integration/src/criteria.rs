@@ -11,9 +11,9 @@ use crate::executor::{Executor, map};
 use crate::skewed::SkewedGaussian;
 
 /// Half-width in standard deviations of the grid over a predictor's conditional density.
-const WIDTH: f64 = 7.0;
+const WIDTH: f64 = 6.0;
 /// Nodes of that grid; the trapezoid rule on a smooth density with this step is exact to rounding.
-const NODES: usize = 57;
+const NODES: usize = 25;
 /// Design points below this posterior weight are left out.
 const NEGLIGIBLE_WEIGHT: f64 = 1e-7;
 
@@ -68,7 +68,7 @@ impl Row {
 impl Criteria {
     /// From the design's evaluations, their weights (which sum to one) and the mode of `θ`.
     ///
-    /// Cost: a grid of 57 evaluations of the likelihood for each row and each design point.
+    /// Cost: two grids of 25 evaluations of the likelihood for each row and each design point.
     ///
     /// # Errors
     /// Those of the likelihood.
