@@ -138,8 +138,9 @@ fn log_probability(link: Link, eta: f64) -> [f64; 5] {
         Link::Probit => log_normal_cdf(eta),
         Link::Cloglog => log_one_minus_exp_minus(eta),
         Link::Loglog => mirrored(minus_exp(-eta)),
-        Link::Log => [eta, 1.0, 0.0, 0.0, 0.0],
-        Link::Identity if eta > 0.0 => {
+        Link::Log if eta <= 0.0 => [eta, 1.0, 0.0, 0.0, 0.0],
+        Link::Log => [f64::NEG_INFINITY, 0.0, 0.0, 0.0, 0.0],
+        Link::Identity if eta > 0.0 && eta <= 1.0 => {
             let r = 1.0 / eta;
             [eta.ln(), r, -r * r, 2.0 * r * r * r, -6.0 * (r * r) * (r * r)]
         }
@@ -193,17 +194,21 @@ fn log_one_minus_exp_minus(eta: f64) -> [f64; 5] {
     let r2 = r1 * k + r * k1;
     let k2 = -u - r2;
     let r3 = r2 * k + 2.0 * r1 * k1 + r * k2;
-    let value = if u < 1e-300 { eta } else { (-(-u).exp_m1()).ln() };
+    let value = match u {
+        u if u < 1e-300 => eta,
+        u if u < 0.7 => (-(-u).exp_m1()).ln(),
+        u => (-(-u).exp()).ln_1p(),
+    };
     [value, r, r1, r2, r3]
 }
 
 /// `log Φ(η)`: with `h = φ/Φ` and `s = η + h`, `h′ = −h s`.
 fn log_normal_cdf(eta: f64) -> [f64; 5] {
-    /// Beyond this the asymptotic series of Mills' ratio is exact to rounding.
-    const TAIL: f64 = -25.0;
+    /// Beyond this `s` loses digits, and the continued fraction needs a few hundred terms at most.
+    const TAIL: f64 = -2.0;
     let log_density = -0.5 * eta * eta - 0.5 * (2.0 * PI).ln();
     if eta < TAIL {
-        return log_normal_tail(eta, log_density);
+        return log_normal_tail(-eta, log_density);
     }
     let cdf = 0.5 * libm::erfc(-eta / SQRT_2);
     let value = if eta > 0.0 { (-0.5 * libm::erfc(eta / SQRT_2)).ln_1p() } else { cdf.ln() };
@@ -215,19 +220,21 @@ fn log_normal_cdf(eta: f64) -> [f64; 5] {
     [value, h, -h * s, h * q, h1 * q + h * q1]
 }
 
-/// `Φ(−x) = φ(x)/x · (1 − 1/x² + 3/x⁴ − 15/x⁶ + …)`: derivatives of its logarithm term by term in `t = 1/x²`.
-fn log_normal_tail(eta: f64, log_density: f64) -> [f64; 5] {
-    let x = -eta;
-    let t = 1.0 / (x * x);
-    let mills = 1.0 - t * (1.0 - t * (3.0 - t * (15.0 - t * (105.0 - t * 945.0))));
-    let value = log_density - x.ln() + mills.ln();
-    // log Φ(−x) = −½x² − log x + log(1 − t + 3t² − …) with log(…) = −t + 5/2 t² − 37/3 t³ + …
-    let r = 1.0 / x;
-    let series = |c: [f64; 3]| c[0] * t + c[1] * t * t + c[2] * t * t * t;
-    let d1 = -x - r + r * series([2.0, -10.0, 74.0]);
-    let d2 = -1.0 + t - t * series([6.0, -50.0, 518.0]);
-    let d3 = -2.0 * t * r + t * r * series([24.0, -300.0, 4144.0]);
-    let d4 = 6.0 * t * t - t * t * series([120.0, -2100.0, 37_296.0]);
-    // derivatives in x become derivatives in η = −x
-    [value, -d1, d2, -d3, d4]
+/// `log Φ(−x)` by Laplace's continued fraction of the hazard `h = x + r₁`, `r_k = k/(x + r_{k+1})`.
+///
+/// Since `r_k′ = r_k (r_k − r_{k+1})`, every derivative is a product of the `r_k` and their differences, which keep all digits.
+fn log_normal_tail(x: f64, log_density: f64) -> [f64; 5] {
+    // the error of K terms falls like exp(−2x√K); the later r_k start further down
+    let terms = 16 + (600.0 / (x * x)) as u32;
+    let mut r = [0.0; 5];
+    for k in (1..=terms).rev() {
+        r.copy_within(0..4, 1);
+        r[0] = f64::from(k) / (x + r[1]);
+    }
+    let [s, t, u, v, _] = r;
+    let h = x + s;
+    // h′ = h s, h″ = h q, h‴ = h (s q + q′)
+    let q = s * s * t * (u - t);
+    let slope = q * (2.0 * (s - t) + t - u) + s * s * t * (u * (u - v) - t * (t - u));
+    mirrored([log_density - h.ln(), -h, -h * s, -h * q, -h * (s * q + slope)])
 }
