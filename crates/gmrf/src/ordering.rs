@@ -21,10 +21,19 @@ pub enum Ordering {
     MinimumDegree,
 }
 
-/// The order of elimination of nodes `0..n` and multipliers `n..n+k`: `order[position]` is a node or a multiplier.
+/// The order of elimination of nodes `0..n` and multipliers `n..n+k`.
+pub(crate) struct EliminationOrder {
+    /// `order[position]` is a node or a multiplier.
+    pub(crate) order: Vec<usize>,
+    /// The constraints whose multipliers stand behind all of their nodes.
+    pub(crate) trailing: Vec<usize>,
+}
+
+/// The order of elimination under `constraints`.
 ///
 /// Each multiplier stands just before the node that its constraint determines, so that every pivot of the signed
-/// factor has a known sign; a constraint on a single node stands just behind it, both first of all.
+/// factor has a known sign. A constraint none of whose earlier nodes is free to balance it, such as one on a single node
+/// or on two that other constraints determine, stands behind its nodes; the factor then adds `κ CᵀC` of it to `Q`.
 ///
 /// # Errors
 /// [`GmrfError::RedundantConstraint`] for a constraint that the others imply.
@@ -32,7 +41,7 @@ pub(crate) fn elimination_order(
     pattern: &SparsityPattern,
     constraints: &LinearConstraints,
     ordering: Ordering,
-) -> Result<Vec<usize>, GmrfError> {
+) -> Result<EliminationOrder, GmrfError> {
     let nodes = match ordering {
         Ordering::Natural => (0..pattern.order()).collect(),
         Ordering::MinimumDegree => minimum_degree(pattern)?,
@@ -124,72 +133,107 @@ fn minimum_degree(pattern: &SparsityPattern) -> Result<Vec<usize>, GmrfError> {
     Ok(order)
 }
 
-fn insert_multipliers(nodes: Vec<usize>, constraints: &LinearConstraints) -> Result<Vec<usize>, GmrfError> {
+fn insert_multipliers(nodes: Vec<usize>, constraints: &LinearConstraints) -> Result<EliminationOrder, GmrfError> {
     if constraints.is_empty() {
-        return Ok(nodes);
+        return Ok(EliminationOrder { order: nodes, trailing: Vec::new() });
     }
     let n = nodes.len();
     let position = inverse(&nodes);
-    let determined = determined_nodes(constraints, &position)?;
-    let mut multiplier_before = vec![usize::MAX; n];
-    let mut order = Vec::with_capacity(n + constraints.len());
-    for (k, &node) in determined.iter().enumerate() {
-        if constraints.row(k).0.len() == 1 {
-            order.extend([node, n + k]);
+    let determined = determined_positions(constraints, &position)?;
+    let trailing = unbalanced(constraints, &position, &determined);
+    let (mut before, mut behind) = (vec![Vec::new(); n], vec![Vec::new(); n]);
+    let mut first = Vec::new();
+    for (k, &at) in determined.iter().enumerate() {
+        let columns = constraints.row(k).0;
+        if columns.len() == 1 {
+            // eliminated first, a pinned node fills nothing
+            first.push(columns[0]);
+            behind[position[columns[0]]].push(n + k);
+        } else if trailing.contains(&k) {
+            behind[columns.iter().map(|&i| position[i]).max().unwrap_or(at)].push(n + k);
         } else {
-            multiplier_before[node] = n + k;
+            before[at].push(n + k);
         }
     }
     let mut placed = vec![false; n];
-    for &node in order.iter().filter(|&&node| node < n) {
-        placed[node] = true;
-    }
-    for node in nodes {
-        if placed[node] {
-            continue;
+    let mut order = Vec::with_capacity(n + constraints.len());
+    for node in first.into_iter().chain(nodes) {
+        let p = position[node];
+        if !std::mem::replace(&mut placed[p], true) {
+            order.append(&mut before[p]);
+            order.push(node);
+            order.append(&mut behind[p]);
         }
-        if multiplier_before[node] != usize::MAX {
-            order.push(multiplier_before[node]);
-        }
-        order.push(node);
     }
-    Ok(order)
+    Ok(EliminationOrder { order, trailing })
 }
 
-/// The node that each constraint determines: the pivots of a sparse elimination of `C` from the last position backwards.
+/// Relative size below which an eliminated coefficient is rounding.
+const ROUNDING: f64 = 1e-12;
+
+/// A row of `C` in positions, descending, scaled to a largest coefficient of one.
+fn descending_row(constraints: &LinearConstraints, k: usize, position: &[usize]) -> Vec<(usize, f64)> {
+    let (columns, values) = constraints.row(k);
+    let scale = values.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
+    let mut row: Vec<(usize, f64)> = columns.iter().zip(values).map(|(&i, &c)| (position[i], c / scale)).collect();
+    row.sort_by_key(|&(p, _)| std::cmp::Reverse(p));
+    row
+}
+
+/// Rows in echelon form, each led by its last position.
+struct Echelon {
+    rows: Vec<Vec<(usize, f64)>>,
+    led_by: Vec<usize>,
+}
+
+impl Echelon {
+    fn new(n: usize) -> Self {
+        Self { rows: Vec::new(), led_by: vec![usize::MAX; n] }
+    }
+
+    /// Reduces `row` and keeps it; its leading position, or `None` if the others imply it.
+    fn insert(&mut self, mut row: Vec<(usize, f64)>) -> Option<usize> {
+        while let Some(&(leading, value)) = row.first() {
+            let other = self.led_by[leading];
+            if other == usize::MAX {
+                self.led_by[leading] = self.rows.len();
+                self.rows.push(row);
+                return Some(leading);
+            }
+            row = subtract(&row, &self.rows[other], value / self.rows[other][0].1, ROUNDING);
+        }
+        None
+    }
+}
+
+/// The position of the node that each constraint determines: the pivots of a sparse elimination of `C` from the last
+/// position backwards.
 ///
 /// Disjoint constraints cost their entries only; overlapping ones the fill of the elimination.
-fn determined_nodes(constraints: &LinearConstraints, position: &[usize]) -> Result<Vec<usize>, GmrfError> {
-    /// Relative size below which an eliminated coefficient is rounding.
-    const ROUNDING: f64 = 1e-12;
-    let n = position.len();
-    let mut pivot_row = vec![usize::MAX; n];
-    let mut reduced: Vec<Vec<(usize, f64)>> = Vec::with_capacity(constraints.len());
-    let mut nodes = Vec::with_capacity(constraints.len());
-    for k in 0..constraints.len() {
-        let (columns, values) = constraints.row(k);
-        let scale = values.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
-        let mut row: Vec<(usize, f64)> = columns.iter().zip(values).map(|(&i, &c)| (position[i], c / scale)).collect();
-        row.sort_by_key(|&(p, _)| std::cmp::Reverse(p));
-        while let Some(&(leading, value)) = row.first() {
-            let other = pivot_row[leading];
-            if other == usize::MAX {
-                break;
-            }
-            row = subtract(&row, &reduced[other], value / reduced[other][0].1, ROUNDING);
-        }
-        let Some(&(leading, _)) = row.first() else {
-            return Err(GmrfError::RedundantConstraint { row: k });
-        };
-        pivot_row[leading] = k;
-        nodes.push(leading);
-        reduced.push(row);
-    }
-    let mut node_at = vec![0; n];
-    for (node, &p) in position.iter().enumerate() {
-        node_at[p] = node;
-    }
-    Ok(nodes.into_iter().map(|p| node_at[p]).collect())
+fn determined_positions(constraints: &LinearConstraints, position: &[usize]) -> Result<Vec<usize>, GmrfError> {
+    let mut echelon = Echelon::new(position.len());
+    (0..constraints.len())
+        .map(|k| {
+            let row = descending_row(constraints, k, position);
+            echelon.insert(row).ok_or(GmrfError::RedundantConstraint { row: k })
+        })
+        .collect()
+}
+
+/// The constraints that have no free node before the one they determine.
+///
+/// A multiplier's pivot is `−c Q⁻¹ cᵀ` of its row on the nodes eliminated so far, less what earlier multipliers took: it
+/// vanishes where the rows so far are dependent there.
+fn unbalanced(constraints: &LinearConstraints, position: &[usize], determined: &[usize]) -> Vec<usize> {
+    let mut by_position: Vec<usize> = (0..constraints.len()).collect();
+    by_position.sort_by_key(|&k| determined[k]);
+    let mut echelon = Echelon::new(position.len());
+    by_position.retain(|&k| {
+        let mut row = descending_row(constraints, k, position);
+        row.retain(|&(p, _)| p < determined[k]);
+        echelon.insert(row).is_none()
+    });
+    by_position
 }
 
 /// `a − factor b` of two rows sorted by descending position, their common leading entry dropped.

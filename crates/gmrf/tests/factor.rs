@@ -154,8 +154,14 @@ fn disjoint_overlapping_and_weighted_constraints_are_exact() {
 
 #[test]
 fn both_margins_of_an_interaction_are_constrained_exactly() {
-    // random walk in time ⊗ random walk in space, 5 × 4: null space of dimension 5 + 4 − 1
-    let (times, places) = (5, 4);
+    // with two levels, sums of pairs leave no node free to balance them
+    for (times, places) in [(5, 4), (7, 2), (2, 7), (2, 2), (3, 3), (2, 3)] {
+        check_interaction(times, places);
+    }
+}
+
+/// Random walk in time ⊗ random walk in space: null space of dimension `times + places − 1`.
+fn check_interaction(times: usize, places: usize) {
     let walk = |i: usize, j: usize, n: usize| match i.abs_diff(j) {
         0 if i == 0 || i == n - 1 => 1.0,
         0 => 2.0,

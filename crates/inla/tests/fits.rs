@@ -100,6 +100,7 @@ fn every_latent_model_and_option_fits() {
         "f(g, model = iid, group = r, group_model = exchangeable, PRIOR)",
         "f(g, model = iid, group = r, group_model = ar1, PRIOR)",
         "f(g, model = iid, group = r, group_model = rw1, PRIOR)",
+        "f(t, model = rw1, group = r, group_model = rw1, PRIOR)",
         "f(g, model = iid, precision = loggamma(1, 0.01, initial = 3))",
     ] {
         let formula = format!("y ~ 1 + {}", effect.replace("PRIOR", prior));

@@ -1,6 +1,7 @@
 //! Gaussian and corrected Laplace approximations of a latent field given its hyperparameters.
 
 pub mod approximation;
+pub mod contract;
 pub mod correction;
 pub mod design;
 pub mod error;

@@ -6,77 +6,15 @@ use std::sync::Arc;
 use gmrf::prior::Normal;
 use gmrf::{Hyperparameter, HyperparameterBlock};
 use laplace::likelihood::{Binomial, Gaussian, Poisson, Weighted};
-use laplace::{Derivatives, Likelihood, Link, Order};
+use laplace::{Derivatives, Likelihood, Link, Order, contract};
 
 fn block() -> HyperparameterBlock {
     let prior = Arc::new(Normal::new(0.0, 1.0).unwrap());
     HyperparameterBlock::single(Hyperparameter::log_precision("precision", 0.0), prior)
 }
 
-/// The contract of a likelihood at one `θ` and predictors at which it is finite.
 fn obeys(likelihood: &dyn Likelihood, theta: &[f64], eta: &[f64]) {
-    let m = likelihood.len();
-    let at = |theta: &[f64], eta: &[f64], order| {
-        let mut out = Derivatives::zeros(m, theta.len());
-        likelihood.evaluate(theta, 0..m, eta, order, &mut out).unwrap();
-        out
-    };
-    let whole = at(theta, eta, Order::Fourth);
-    let shifted = |by: f64| at(theta, &eta.iter().map(|e| e + by).collect::<Vec<_>>(), Order::Fourth);
-    let h = 6e-6;
-    let (up, down) = (shifted(h), shifted(-h));
-    // rounding of a value over the step, and the truncation of the difference
-    let close = |found: f64, difference: f64, size: f64| {
-        (found - difference).abs() <= 1e-6 * (1.0 + found.abs()) + 1e-15 * size.abs() / h
-    };
-    for i in 0..m {
-        let levels = [
-            (whole.first[i], up.value[i], down.value[i]),
-            (whole.second[i], up.first[i], down.first[i]),
-            (whole.third[i], up.second[i], down.second[i]),
-            (whole.fourth[i], up.third[i], down.third[i]),
-        ];
-        for (k, (found, up, down)) in levels.into_iter().enumerate() {
-            let difference = (up - down) / (2.0 * h);
-            assert!(
-                close(found, difference, up),
-                "{} row {i} order {}: {found} {difference}",
-                likelihood.family(),
-                k + 1
-            );
-        }
-        let mut one = Derivatives::zeros(1, theta.len());
-        likelihood.evaluate(theta, i..i + 1, &eta[i..=i], Order::Fourth, &mut one).unwrap();
-        assert_eq!((one.value[0], one.fourth[0]), (whole.value[i], whole.fourth[i]));
-        assert_eq!(at(theta, eta, Order::Value).value[i], whole.value[i]);
-        match likelihood.cumulative(theta, i, eta[i]) {
-            None => assert_eq!((whole.value[i], whole.first[i], whole.second[i]), (0.0, 0.0, 0.0)),
-            Some(p) => {
-                assert!((0.0..=1.0).contains(&p));
-                assert!(likelihood.cumulative(theta, i, eta[i] + 0.1).unwrap() <= p + 1e-12, "falls as η grows");
-                assert!(likelihood.initial_predictor(i).unwrap().is_finite());
-            }
-        }
-    }
-    for j in 0..theta.len() {
-        let moved = |by: f64| {
-            let mut theta = theta.to_vec();
-            theta[j] += by;
-            at(&theta, eta, Order::Fourth)
-        };
-        let (up, down) = (moved(h), moved(-h));
-        for i in 0..m {
-            let slopes = &whole.theta[j];
-            let levels = [
-                (slopes.value[i], up.value[i], down.value[i]),
-                (slopes.first[i], up.first[i], down.first[i]),
-                (slopes.second[i], up.second[i], down.second[i]),
-            ];
-            for (found, up, down) in levels {
-                assert!(close(found, (up - down) / (2.0 * h), up), "θ {j} row {i}");
-            }
-        }
-    }
+    contract::check(likelihood, theta, eta).unwrap();
 }
 
 const MISSING: f64 = f64::NAN;
@@ -106,6 +44,53 @@ fn binomial_obeys_the_contract_under_every_link() {
     }
     obeys(&Binomial::new(&y, Some(&n), Link::Log).unwrap(), &[], &[-1.5, -0.3, -1.0, -0.2, -0.4]);
     obeys(&Binomial::new(&y, Some(&n), Link::Identity).unwrap(), &[], &[0.2, 0.3, 0.5, 0.9, 0.4]);
+}
+
+/// A Poisson likelihood with a derivative that is not one.
+#[derive(Debug)]
+struct Wrong(Poisson);
+
+impl Likelihood for Wrong {
+    fn family(&self) -> &'static str {
+        "wrong"
+    }
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn link(&self) -> Link {
+        self.0.link()
+    }
+    fn hyperparameters(&self) -> &[HyperparameterBlock] {
+        self.0.hyperparameters()
+    }
+    fn is_observed(&self, row: usize) -> bool {
+        self.0.is_observed(row)
+    }
+    fn evaluate(
+        &self,
+        theta: &[f64],
+        rows: std::ops::Range<usize>,
+        eta: &[f64],
+        order: Order,
+        out: &mut Derivatives,
+    ) -> Result<(), laplace::LaplaceError> {
+        self.0.evaluate(theta, rows, eta, order, out)?;
+        out.third.iter_mut().for_each(|d| *d = -*d);
+        Ok(())
+    }
+    fn cumulative(&self, theta: &[f64], row: usize, eta: f64) -> Option<f64> {
+        self.0.cumulative(theta, row, eta)
+    }
+    fn initial_predictor(&self, row: usize) -> Option<f64> {
+        self.0.initial_predictor(row)
+    }
+}
+
+#[test]
+fn the_contract_names_a_wrong_derivative() {
+    let wrong = Wrong(Poisson::new(&[2.0, 1.0], None, Link::Log).unwrap());
+    let message = contract::check(&wrong, &[], &[0.5, 1.0]).unwrap_err();
+    assert!(message.contains("wrong") && message.contains("row 0") && message.contains("derivative 3"), "{message}");
 }
 
 #[test]

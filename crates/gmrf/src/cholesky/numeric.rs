@@ -71,9 +71,11 @@ impl CholeskyFactor {
             }
         }
         self.fill_least(values)?;
-        // a node that a constraint pins may have any curvature of its own: one that keeps its pivot away from zero
-        for &entry in &symbolic.pinned {
-            self.values[symbolic.slots[entry]] += 1.0 + values[entry].abs();
+        for constraint in &symbolic.trailing {
+            let curvature = constraint.diagonal.iter().fold(1.0_f64, |a, &entry| a.max(values[entry].abs()));
+            for &(slot, product) in &constraint.products {
+                self.values[slot] += curvature * product;
+            }
         }
         let mut top = 0;
         for (s, node) in symbolic.supernodes.iter().enumerate() {

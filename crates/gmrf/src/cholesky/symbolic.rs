@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::elimination::EliminationTree;
 use crate::constraint::LinearConstraints;
 use crate::error::{GmrfError, expect_length};
-use crate::ordering::{Ordering, UpperNeighbours, elimination_order, inverse};
+use crate::ordering::{EliminationOrder, Ordering, UpperNeighbours, elimination_order, inverse};
 use crate::pattern::SparsityPattern;
 
 /// A supernode: consecutive columns of the factor with one row structure.
@@ -53,8 +53,8 @@ pub struct SymbolicFactor {
     pub(crate) slots: Vec<usize>,
     /// For each entry of `C`, row by row, its slot.
     pub(crate) constraint_slots: Vec<usize>,
-    /// The diagonal entries of nodes that a constraint on them alone pins.
-    pub(crate) pinned: Vec<usize>,
+    /// The constraints whose multipliers stand behind their nodes.
+    pub(crate) trailing: Vec<TrailingConstraint>,
     pub(crate) values_length: usize,
     /// Greatest size of the stack of update matrices.
     pub(crate) stack_length: usize,
@@ -84,14 +84,15 @@ impl SymbolicFactor {
         ordering: Ordering,
     ) -> Result<Arc<Self>, GmrfError> {
         expect_length("constraints", pattern.order(), constraints.order())?;
-        let order = elimination_order(pattern, constraints, ordering)?;
-        let (order, tree) = postordered(pattern, constraints, order);
+        let EliminationOrder { order, trailing } = elimination_order(pattern, constraints, ordering)?;
+        check_support(constraints, &trailing)?;
+        let kkt = Kkt { pattern, constraints, trailing: &trailing };
+        let (order, tree) = postordered(&kkt, order);
         let position = inverse(&order);
         let n = pattern.order();
         let is_multiplier = |p: usize| order[p] >= n;
         let starts = supernode_starts(&tree, is_multiplier);
-        let entries = kkt_entries(pattern, constraints, &position);
-        let (supernodes, rows) = row_structures(&starts, &tree, entries, is_multiplier);
+        let (supernodes, rows) = row_structures(&starts, &tree, kkt.entries(&position), is_multiplier);
         let mut symbolic = Self {
             pattern: pattern.clone(),
             constraints: constraints.clone(),
@@ -103,14 +104,14 @@ impl SymbolicFactor {
             children: Vec::new(),
             slots: Vec::new(),
             constraint_slots: Vec::new(),
-            pinned: Vec::new(),
+            trailing: Vec::new(),
             values_length: 0,
             stack_length: 0,
             front_stack_length: 0,
             log_det_constraints: 0.0,
             operations: 0.0,
         };
-        symbolic.lay_out();
+        symbolic.lay_out(&trailing);
         symbolic.log_det_constraints = log_det_gram(constraints)?;
         Ok(Arc::new(symbolic))
     }
@@ -154,7 +155,7 @@ impl SymbolicFactor {
     }
 
     /// Slots, relative rows and the sizes of the work space.
-    fn lay_out(&mut self) {
+    fn lay_out(&mut self, trailing: &[usize]) {
         let total = self.order.len();
         let mut owner = vec![0; total];
         let mut values = 0;
@@ -197,8 +198,15 @@ impl SymbolicFactor {
             .flat_map(|k| self.constraints.row(k).0.iter().map(move |&i| (n + k, i)))
             .map(|(k, i)| self.slot(&owner, self.position[k], self.position[i]))
             .collect();
-        let rows = (0..self.constraints.len()).map(|k| self.constraints.row(k).0).filter(|row| row.len() == 1);
-        self.pinned = rows.map(|row| pattern.column_start(row[0])).collect();
+        let trailing = trailing.iter().map(|&k| {
+            let (columns, values) = self.constraints.row(k);
+            let place = |i: usize| self.position[i];
+            let products = pairs(columns.len())
+                .map(|(a, b)| (self.slot(&owner, place(columns[a]), place(columns[b])), values[a] * values[b]));
+            let diagonal = columns.iter().map(|&i| pattern.column_start(i)).collect();
+            TrailingConstraint { diagonal, products: products.collect() }
+        });
+        self.trailing = trailing.collect();
         self.size_stacks();
     }
 
@@ -236,28 +244,54 @@ impl SymbolicFactor {
     }
 }
 
-/// Entries of `K` in positions, either triangle.
-fn kkt_entries<'a>(
-    pattern: &'a SparsityPattern,
-    constraints: &'a LinearConstraints,
-    position: &'a [usize],
-) -> impl Iterator<Item = (usize, usize)> + Clone + 'a {
-    let n = pattern.order();
-    let nodes = (0..n).flat_map(move |j| pattern.column(j).iter().map(move |&i| (position[i], position[j])));
-    let multipliers = (0..constraints.len())
-        .flat_map(move |k| constraints.row(k).0.iter().map(move |&i| (position[n + k], position[i])));
-    nodes.chain(multipliers)
+/// A constraint `c` with `κ ccᵀ` to be added to `Q`: no change on `cᵀx = 0`, and curvature enough for its nodes' pivots.
+#[derive(Debug)]
+pub(crate) struct TrailingConstraint {
+    /// The diagonal entries of its nodes, in the pattern.
+    pub(crate) diagonal: Vec<usize>,
+    /// Slots among the values of `L`, and what `κ` is multiplied by.
+    pub(crate) products: Vec<(usize, f64)>,
 }
 
-fn postordered(
-    pattern: &SparsityPattern,
-    constraints: &LinearConstraints,
-    order: Vec<usize>,
-) -> (Vec<usize>, EliminationTree) {
+/// Nodes up to which a constraint may fill a dense block of `Q`.
+const LARGEST_TRAILING: usize = 256;
+
+fn check_support(constraints: &LinearConstraints, trailing: &[usize]) -> Result<(), GmrfError> {
+    let wide = trailing.iter().find(|&&k| constraints.row(k).0.len() > LARGEST_TRAILING);
+    wide.map_or(Ok(()), |&row| Err(GmrfError::RedundantConstraint { row }))
+}
+
+/// The lower triangle of a dense block.
+fn pairs(size: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+    (0..size).flat_map(|a| (0..=a).map(move |b| (a, b)))
+}
+
+/// The pattern of `K`, with the blocks of the trailing constraints.
+struct Kkt<'a> {
+    pattern: &'a SparsityPattern,
+    constraints: &'a LinearConstraints,
+    trailing: &'a [usize],
+}
+
+impl Kkt<'_> {
+    /// Entries in positions, either triangle.
+    fn entries<'a>(&'a self, position: &'a [usize]) -> impl Iterator<Item = (usize, usize)> + Clone + 'a {
+        let n = self.pattern.order();
+        let nodes = (0..n).flat_map(move |j| self.pattern.column(j).iter().map(move |&i| (position[i], position[j])));
+        let multipliers = (0..self.constraints.len())
+            .flat_map(move |k| self.constraints.row(k).0.iter().map(move |&i| (position[n + k], position[i])));
+        let blocks = self.trailing.iter().flat_map(move |&k| {
+            let columns = self.constraints.row(k).0;
+            pairs(columns.len()).map(move |(a, b)| (position[columns[a]], position[columns[b]]))
+        });
+        nodes.chain(multipliers).chain(blocks)
+    }
+}
+
+fn postordered(kkt: &Kkt, order: Vec<usize>) -> (Vec<usize>, EliminationTree) {
     let total = order.len();
     let position = inverse(&order);
-    let tree =
-        EliminationTree::new(&UpperNeighbours::from_entries(total, kkt_entries(pattern, constraints, &position)));
+    let tree = EliminationTree::new(&UpperNeighbours::from_entries(total, kkt.entries(&position)));
     let post = tree.postorder();
     let renumbered = inverse(&post);
     let parent = |&p: &usize| if p == usize::MAX { p } else { renumbered[p] };
