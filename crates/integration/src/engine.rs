@@ -17,6 +17,33 @@ pub struct PointEvaluation {
     pub moments: Moments,
 }
 
+/// The mode of the latent field at one `θ` and how it moves with `θ`: where searches nearby start.
+#[derive(Debug, Clone)]
+pub struct Start {
+    theta: Vec<f64>,
+    mode: Vec<f64>,
+    derivatives: Vec<Vec<f64>>,
+}
+
+/// A prediction reaches no further than this in any hyperparameter: beyond it the mode is no longer near its tangent.
+const FARTHEST_PREDICTION: f64 = 1.0;
+
+impl Start {
+    /// The mode predicted at `theta` to first order.
+    fn at(&self, theta: &[f64]) -> Vec<f64> {
+        let mut x = self.mode.clone();
+        let farthest = theta.iter().zip(&self.theta).fold(0.0_f64, |a, (t, s)| a.max((t - s).abs()));
+        let share = (FARTHEST_PREDICTION / farthest).min(1.0);
+        for ((t, s), slope) in theta.iter().zip(&self.theta).zip(&self.derivatives) {
+            let step = share * (t - s);
+            if step != 0.0 {
+                x.iter_mut().zip(slope).for_each(|(x, d)| *x += step * d);
+            }
+        }
+        x
+    }
+}
+
 /// Evaluates a model at any `θ`. A pure function of the model, `θ` and the start.
 pub struct Engine<'a> {
     model: &'a LatentGaussianModel,
@@ -93,14 +120,26 @@ impl<'a> Engine<'a> {
         Ok(approximation)
     }
 
+    /// The mode of the latent field at `theta` with its derivatives, from a cold start: independent of what came before.
+    ///
+    /// # Errors
+    /// Those of [`Approximation::evaluate`].
+    pub fn start_at(&self, theta: &[f64]) -> Result<Start, IntegrationError> {
+        self.lease(|workspace| {
+            let approximation = self.approximate_in(workspace, theta, None)?;
+            let derivatives = approximation.mode_derivatives(self.model, workspace)?;
+            Ok(Start { theta: theta.to_vec(), mode: approximation.mode, derivatives })
+        })
+    }
+
     /// Values and gradients of a batch, all from `start`, in order.
     pub fn approximate_batch(
         &self,
         thetas: &[Vec<f64>],
-        start: &[f64],
+        start: &Start,
     ) -> Vec<Result<ObjectiveValue, IntegrationError>> {
         map(self.executor, thetas.len(), |i| {
-            let approximation = self.approximate(&thetas[i], Some(start))?;
+            let approximation = self.approximate(&thetas[i], Some(&start.at(&thetas[i])))?;
             Ok(ObjectiveValue { value: approximation.log_posterior, gradient: approximation.gradient })
         })
     }
@@ -109,12 +148,12 @@ impl<'a> Engine<'a> {
     pub fn evaluate_batch(
         &self,
         thetas: &[Vec<f64>],
-        start: &[f64],
+        start: &Start,
         with_correction: bool,
     ) -> Vec<Result<PointEvaluation, IntegrationError>> {
         map(self.executor, thetas.len(), |i| {
             self.lease(|workspace| {
-                let approximation = self.approximate_in(workspace, &thetas[i], Some(start))?;
+                let approximation = self.approximate_in(workspace, &thetas[i], Some(&start.at(&thetas[i])))?;
                 let moments = Moments::read(self.model, &approximation, workspace, with_correction)?;
                 Ok(PointEvaluation { approximation, moments })
             })

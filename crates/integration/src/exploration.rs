@@ -7,7 +7,7 @@ use crate::criteria::Criteria;
 use crate::design::{
     DesignPoint, GridExploration, GridOptions, central_composite, empirical_bayes, product_gauss_hermite,
 };
-use crate::engine::{Engine, PointEvaluation};
+use crate::engine::{Engine, PointEvaluation, Start};
 use crate::error::IntegrationError;
 use crate::executor::Executor;
 use crate::hessian::Reparametrisation;
@@ -37,7 +37,7 @@ pub(crate) struct Exploration<'a> {
     pub(crate) executor: &'a dyn Executor,
     pub(crate) options: ExploreOptions,
     pub(crate) map: Reparametrisation,
-    pub(crate) start: Vec<f64>,
+    pub(crate) start: Start,
     pub(crate) greatest: f64,
     pub(crate) failed: Vec<(Vec<f64>, String)>,
     pub(crate) truncated: bool,

@@ -164,8 +164,8 @@ impl Posterior {
         let started = Instant::now();
         let engine = Engine::new(model, executor, options.newton);
         let mode = maximise(&engine, &model.initial_theta(), &options.mode)?;
-        let centre = engine.approximate(&mode.theta, None)?;
-        let differences = engine.approximate_batch(&difference_points(&mode.theta), &centre.mode);
+        let start = engine.start_at(&mode.theta)?;
+        let differences = engine.approximate_batch(&difference_points(&mode.theta), &start);
         let map = Reparametrisation::new(&mode.theta, differences)?;
         let mode_time = started.elapsed();
         let mut exploration = Exploration {
@@ -173,7 +173,7 @@ impl Posterior {
             executor,
             options: *options,
             map,
-            start: centre.mode,
+            start,
             greatest: mode.value,
             failed: Vec::new(),
             truncated: false,

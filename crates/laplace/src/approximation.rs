@@ -94,6 +94,22 @@ impl Approximation {
     }
 }
 
+impl Approximation {
+    /// `∂x*/∂θ`, one vector of length `n` for each free hyperparameter, from the workspace in which this approximation was
+    /// evaluated last: `x* + Σ δⱼ ∂ⱼx*` obeys the constraints and starts the search at `θ + δ`. Cost: a solve for each.
+    ///
+    /// # Errors
+    /// [`LaplaceError::LengthMismatch`] if the workspace belongs to another model.
+    pub fn mode_derivatives(
+        &self,
+        model: &LatentGaussianModel,
+        workspace: &mut Workspace,
+    ) -> Result<Vec<Vec<f64>>, LaplaceError> {
+        crate::model::expect_length("workspace", model.nodes(), workspace.x.len())?;
+        workspace.mode_derivatives(model, &OwnerThetas::new(model, &self.theta))
+    }
+}
+
 /// What the prior of the latent field contributes at one `θ`.
 pub(crate) struct PriorTerms {
     /// `½ Σ log|VᵀQV| − ½ rank log 2π + ½ (e−Cμ)ᵀ(CQ⁻¹Cᵀ)⁻¹(e−Cμ)` over the effects.

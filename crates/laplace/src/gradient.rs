@@ -69,4 +69,42 @@ impl Workspace {
         }
         Ok(total)
     }
+
+    /// `∂x*/∂θ` of every free hyperparameter, at the mode that the workspace holds: `−H⁻¹(∂ⱼQ r − Q∂ⱼμ − Aᵀ∂ⱼℓ′)` on the
+    /// constrained space. Cost: a solve for each.
+    pub(crate) fn mode_derivatives(
+        &mut self,
+        model: &LatentGaussianModel,
+        owners: &OwnerThetas,
+    ) -> Result<Vec<Vec<f64>>, LaplaceError> {
+        let mut out = vec![vec![0.0; model.nodes()]; model.free_count()];
+        for k in 0..model.effects().len() {
+            let effect = &model.effects()[k].model;
+            let (nodes, pattern) = (model.effect_nodes(k), effect.pattern());
+            let mut slope = vec![0.0; nodes.len()];
+            for (index, free) in model.owner_free(Owner::Effect(k)) {
+                let derivative = &mut self.precision_derivative[..pattern.nnz()];
+                effect.fill_precision_derivative(&owners.effects[k], index, derivative)?;
+                let target = &mut out[free][nodes.clone()];
+                pattern.multiply(derivative, &self.deviation[nodes.clone()], target)?;
+                target.iter_mut().for_each(|t| *t = -*t);
+                if effect.fill_mean_derivative(&owners.effects[k], index, &mut slope) {
+                    let moved = &mut self.step[nodes.clone()];
+                    pattern.multiply(&self.precision[k], &slope, moved)?;
+                    target.iter_mut().zip(moved).for_each(|(t, m)| *t += *m);
+                }
+            }
+        }
+        for k in 0..model.observations().len() {
+            for (index, free) in model.owner_free(Owner::Likelihood(k)) {
+                self.row_buffer.fill(0.0);
+                self.row_buffer[model.observation_rows(k)].copy_from_slice(&self.derivatives[k].theta[index].first);
+                model.design().add_transposed(&self.row_buffer, &mut out[free]);
+            }
+        }
+        for slope in &mut out {
+            self.factor.solve_in_place(slope, &mut self.solve)?;
+        }
+        Ok(out)
+    }
 }

@@ -70,6 +70,18 @@ impl Workspace {
         Ok(self.deviation.iter().zip(&self.node_buffer).map(|(r, q)| r * q).sum())
     }
 
+    /// Rounding error of the objective: of its sum, and of a quadratic form whose terms cancel where precisions are large.
+    fn rounding(&self, model: &LatentGaussianModel, objective: f64) -> f64 {
+        let mut terms = 0.0;
+        for (k, effect) in model.effects().iter().enumerate() {
+            let pattern = effect.model.pattern();
+            for (j, node) in model.effect_nodes(k).enumerate() {
+                terms += self.precision[k][pattern.column_start(j)] * self.deviation[node] * self.deviation[node];
+            }
+        }
+        1e-12 * (1.0 + objective.abs()) + 8.0 * f64::EPSILON * terms
+    }
+
     /// `H = Q + AᵀWA` from `−ℓ″` in `second`; negative curvatures are dropped if `clip`.
     pub(crate) fn fill_posterior(&mut self, model: &LatentGaussianModel, clip: bool) {
         self.posterior.fill(0.0);
@@ -199,6 +211,10 @@ impl Workspace {
                 Some(value) => value,
                 None => return Err(failure(iteration, "no step increases the log-density".to_owned())),
             };
+            if model.is_gaussian() {
+                // a quadratic is climbed in one step, and its curvature is the same everywhere
+                return Ok(iteration);
+            }
             if 0.5 * slope < options.tolerance {
                 self.factor_posterior(model, theta.0)?;
                 return Ok(iteration);
@@ -215,8 +231,7 @@ impl Workspace {
         (objective, slope): (f64, f64),
     ) -> Result<Option<f64>, LaplaceError> {
         model.design().multiply(&self.step, &mut self.eta_step);
-        // below this increase the sums themselves are rounding
-        let rounding = 1e-12 * (1.0 + objective.abs());
+        let rounding = self.rounding(model, objective);
         let mut length = 1.0;
         while length > SHORTEST_STEP {
             for ((trial, x), d) in self.trial.iter_mut().zip(&self.x).zip(&self.step) {

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
-use super::LatentModel;
 use super::areal::laplacian;
+use super::numeric;
 use super::structure::{StructuredPrecision, expect_single, expect_theta};
+use super::{LatentModel, LogDeterminant};
+use crate::cholesky::SymbolicFactor;
 use crate::constraint::LinearConstraints;
 use crate::error::GmrfError;
 use crate::graph::Graph;
@@ -28,6 +30,7 @@ pub struct BesagProper {
     /// `R` and `I`.
     precision: StructuredPrecision,
     none: LinearConstraints,
+    symbolic: Arc<SymbolicFactor>,
 }
 
 impl BesagProper {
@@ -62,11 +65,13 @@ impl BesagProper {
         let (pattern, laplacian) = laplacian(graph)?;
         let identity = pattern.entries().map(|(i, j)| f64::from(u8::from(i == j))).collect();
         let none = LinearConstraints::none(graph.order());
+        let symbolic = numeric::analysis(&pattern, &none, &none)?;
         Ok(Self {
             form,
             hyperparameters,
             precision: StructuredPrecision::new(pattern, vec![laplacian, identity])?,
             none,
+            symbolic,
         })
     }
 
@@ -111,6 +116,11 @@ impl LatentModel for BesagProper {
     fn fill_precision_derivative(&self, theta: &[f64], j: usize, values: &mut [f64]) -> Result<(), GmrfError> {
         expect_theta(theta, 2, Some(j))?;
         self.precision.fill(self.name(), theta, &self.coefficients(theta, Some(j)), values)
+    }
+
+    fn log_determinant(&self, theta: &[f64]) -> Result<LogDeterminant, GmrfError> {
+        expect_theta(theta, 2, None)?;
+        numeric::analysed_log_determinant(self, theta, &self.symbolic)
     }
 
     fn constraints(&self) -> &LinearConstraints {

@@ -1,23 +1,45 @@
 //! `log |VᵀQV|` from a factor, for models without a closed form.
 
+use std::sync::Arc;
+
 use super::{LatentModel, LogDeterminant, hyperparameter_count};
 use crate::cholesky::{CholeskyFactor, SymbolicFactor};
+use crate::constraint::LinearConstraints;
 use crate::error::GmrfError;
+use crate::pattern::SparsityPattern;
 use crate::selected_inverse::SelectedInverse;
 
 /// One factor of `Q` under its constraints and its free null space, one selected inverse for the gradient
 /// `½ tr(Σ ∂Q)·2`. The null space enters as constraints: `Q` vanishes on it, so that the determinant over the rest is
 /// the same.
 pub(super) fn log_determinant<M: LatentModel + ?Sized>(model: &M, theta: &[f64]) -> Result<LogDeterminant, GmrfError> {
+    let symbolic = analysis(model.pattern(), model.constraints(), model.null_space())?;
+    analysed_log_determinant(model, theta, &symbolic)
+}
+
+/// The analysis that [`analysed_log_determinant`] needs: of the pattern under constraints and null space.
+pub(super) fn analysis(
+    pattern: &Arc<SparsityPattern>,
+    constraints: &LinearConstraints,
+    null_space: &LinearConstraints,
+) -> Result<Arc<SymbolicFactor>, GmrfError> {
+    let mut fixed = constraints.clone();
+    fixed.append_block(null_space, 0)?;
+    SymbolicFactor::analyze(pattern, &fixed.homogeneous())
+}
+
+/// [`log_determinant`] with an analysis made once.
+pub(super) fn analysed_log_determinant<M: LatentModel + ?Sized>(
+    model: &M,
+    theta: &[f64],
+    symbolic: &Arc<SymbolicFactor>,
+) -> Result<LogDeterminant, GmrfError> {
     let pattern = model.pattern();
-    let mut fixed = model.constraints().clone();
-    fixed.append_block(model.null_space(), 0)?;
-    let symbolic = SymbolicFactor::analyze(pattern, &fixed.homogeneous())?;
     let mut values = vec![0.0; pattern.nnz()];
     model.fill_precision(theta, &mut values)?;
     let mut factor = CholeskyFactor::new(symbolic.clone());
     factor.refactor(&values)?;
-    let mut inverse = SelectedInverse::new(&symbolic);
+    let mut inverse = SelectedInverse::new(symbolic);
     inverse.compute(&factor)?;
     let gradient = (0..hyperparameter_count(model.hyperparameters()))
         .map(|j| {
@@ -25,7 +47,11 @@ pub(super) fn log_determinant<M: LatentModel + ?Sized>(model: &M, theta: &[f64])
             Ok(pattern.trace_of_product(inverse.values(), &values))
         })
         .collect::<Result<_, GmrfError>>()?;
-    Ok(LogDeterminant { value: factor.log_determinant(), gradient, rank: pattern.order() - fixed.len() })
+    Ok(LogDeterminant {
+        value: factor.log_determinant(),
+        gradient,
+        rank: pattern.order() - symbolic.constraints().len(),
+    })
 }
 
 /// `min (x−μ)ᵀQ(x−μ)` over `C x = e`, and its gradient in `θ`: what a proper prior's density on the constrained space gains when
