@@ -31,9 +31,9 @@ pub struct Criteria {
     pub waic: f64,
     /// Its effective number of parameters.
     pub waic_effective_parameters: f64,
-    /// `p(y_i | y_−i)`, NaN for a missing response; length `m`.
+    /// `p(y_i | y_−i)`, NaN for a missing response and for a failure; length `m`.
     pub cpo: Vec<f64>,
-    /// `P(Y_i ≤ y_i | y_−i)`, NaN for a missing response; length `m`.
+    /// `P(Y_i ≤ y_i | y_−i)`, NaN where the CPO is; length `m`.
     pub pit: Vec<f64>,
     /// Rows whose leave-one-out density does not exist: nothing but the row itself informs its predictor.
     pub failures: Vec<usize>,
@@ -107,6 +107,7 @@ impl Criteria {
             criteria.cpo[i] = 1.0 / row.inverse_density;
             criteria.pit[i] = row.pit / row.inverse_density;
             if row.failed || !criteria.cpo[i].is_finite() {
+                (criteria.cpo[i], criteria.pit[i]) = (f64::NAN, f64::NAN);
                 criteria.failures.push(i);
             }
         }
@@ -139,6 +140,7 @@ fn point_sums(model: &LatentGaussianModel, point: &PointEvaluation, weight: f64)
             let sums = &mut rows[i];
             let (mut p, mut log_p, mut square, mut without, mut pit) = (0.0, 0.0, 0.0, 0.0, 0.0);
             let cavity = point.moments.cavities[i];
+            sums.failed |= !cavity.variance.is_finite();
             for (&z, &phi) in z.iter().zip(&normal) {
                 let eta = density.at(z);
                 likelihood.evaluate(&theta, row..row + 1, &[eta], Order::Value, &mut out)?;
@@ -148,6 +150,9 @@ fn point_sums(model: &LatentGaussianModel, point: &PointEvaluation, weight: f64)
                 // a value of −∞ has no mass under the exact posterior
                 log_p += w * value.max(-1e300);
                 square += w * value.max(-1e150).powi(2);
+                if sums.failed {
+                    continue;
+                }
                 // the same rule on the predictor without this row
                 let eta = cavity.mean + cavity.variance.sqrt() * z;
                 likelihood.evaluate(&theta, row..row + 1, &[eta], Order::Value, &mut out)?;
@@ -160,7 +165,7 @@ fn point_sums(model: &LatentGaussianModel, point: &PointEvaluation, weight: f64)
             sums.inverse_density += weight / without;
             sums.pit += weight * pit / without;
             sums.predictor += weight * moment.mean;
-            sums.failed |= !cavity.variance.is_finite() || without.is_nan() || without <= 0.0;
+            sums.failed |= without.is_nan() || without <= 0.0;
             sums.observed = true;
         }
     }

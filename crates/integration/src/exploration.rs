@@ -185,9 +185,11 @@ impl Exploration<'_> {
         if !self.with_second_order {
             return false;
         }
-        let weights = normalised(&self.log_weights(evaluated, false));
-        let points = evaluated.points.iter().zip(&weights).filter(|(_, w)| **w > 1e-3);
-        points.map(|(point, _)| &point.moments.second_order).all(laplace::SecondOrder::is_small)
+        // a term that has run away gives its point the weight that it lacks without
+        let weights = [false, true].map(|with| normalised(&self.log_weights(evaluated, with)));
+        let matters = |k: usize| weights.iter().any(|weights| weights[k] > 1e-3);
+        let points = evaluated.points.iter().enumerate().filter(|(k, _)| matters(*k));
+        points.map(|(_, point)| &point.moments.second_order).all(laplace::SecondOrder::is_small)
     }
 
     fn log_weights(&self, evaluated: &Evaluated, with: bool) -> Vec<f64> {

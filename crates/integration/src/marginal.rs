@@ -95,6 +95,9 @@ impl Table {
         let own_mean = self.moment(|x| x);
         let own_sd = self.moment(|x| (x - own_mean) * (x - own_mean)).sqrt();
         let ratio = sd / own_sd;
+        if !(mean.is_finite() && ratio.is_normal()) {
+            return self.clone();
+        }
         Self {
             x: self.x.iter().map(|x| mean + ratio * (x - own_mean)).collect(),
             density: self.density.iter().map(|d| d / ratio).collect(),

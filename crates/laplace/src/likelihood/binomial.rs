@@ -111,6 +111,9 @@ impl Likelihood for Binomial {
         // P(Y ≤ y) = I_{1−p}(n − y, y + 1)
         let (a, b) = (n - y, y + 1.0);
         let p = self.link.inverse(eta).clamp(0.0, 1.0);
+        if p.is_nan() {
+            return Some(p);
+        }
         Some((1.0 - p).inc_beta(a, b, a.ln_beta(b)).clamp(0.0, 1.0))
     }
 
