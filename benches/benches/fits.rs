@@ -48,7 +48,7 @@ fn evaluate(bencher: Bencher, side: usize, likelihood: Arc<dyn Likelihood>) {
 }
 
 /// For the ratio: one factorisation of the same pattern.
-#[divan::bench(args = SIDES)]
+#[divan::bench(args = SIDES, sample_count = 15)]
 fn factor_of_the_lattice(bencher: Bencher, side: usize) {
     let (pattern, values) = lattice(side, 1.0);
     let none = LinearConstraints::none(side * side);
@@ -57,13 +57,13 @@ fn factor_of_the_lattice(bencher: Bencher, side: usize) {
     bencher.bench_local(|| factor.refactor(&values).expect("positive definite"));
 }
 
-#[divan::bench(args = SIDES)]
+#[divan::bench(args = SIDES, sample_count = 15)]
 fn evaluate_gaussian_lattice(bencher: Bencher, side: usize) {
     let likelihood = Gaussian::new(&counts(side * side), None, block("precision")).expect("numbers");
     evaluate(bencher, side, Arc::new(likelihood));
 }
 
-#[divan::bench(args = SIDES)]
+#[divan::bench(args = SIDES, sample_count = 15)]
 fn evaluate_poisson_lattice(bencher: Bencher, side: usize) {
     evaluate(bencher, side, Arc::new(Poisson::new(&counts(side * side), None, Link::Log).expect("counts")));
 }
