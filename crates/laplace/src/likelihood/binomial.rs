@@ -82,7 +82,10 @@ impl Likelihood for Binomial {
         for (k, i) in rows.enumerate() {
             let (y, n) = (self.successes[i], self.trials[i]);
             let mut d = [0.0; 5];
-            if !y.is_nan() {
+            if !y.is_nan() && self.link == Link::Logit {
+                d = logistic(y, n, eta[k]);
+                d[0] += self.constant[i];
+            } else if !y.is_nan() {
                 d[0] = self.constant[i];
                 // a factor of zero must not meet the infinite logarithm beside it
                 if y > 0.0 {
@@ -91,9 +94,9 @@ impl Likelihood for Binomial {
                 if n > y {
                     add_scaled(&mut d, n - y, log_complement(self.link, eta[k]));
                 }
-                if !d[0].is_finite() {
-                    d = [f64::NEG_INFINITY, 0.0, 0.0, 0.0, 0.0];
-                }
+            }
+            if !d[0].is_finite() {
+                d = [f64::NEG_INFINITY, 0.0, 0.0, 0.0, 0.0];
             }
             super::store(&d, k, order, out);
         }
@@ -108,13 +111,14 @@ impl Likelihood for Binomial {
         if y >= n {
             return Some(1.0);
         }
-        // P(Y ≤ y) = I_{1−p}(n − y, y + 1)
+        // P(Y ≤ y) = I_{1−p}(n − y, y + 1), where B(n − y, y + 1) = 1/((n − y) C(n, y))
         let (a, b) = (n - y, y + 1.0);
+        let log_beta = -self.constant[row] - a.ln();
         let p = self.link.inverse(eta).clamp(0.0, 1.0);
         if p.is_nan() {
             return Some(p);
         }
-        Some((1.0 - p).inc_beta(a, b, a.ln_beta(b)).clamp(0.0, 1.0))
+        Some((1.0 - p).inc_beta(a, b, log_beta).clamp(0.0, 1.0))
     }
 
     fn initial_predictor(&self, row: usize) -> Option<f64> {
@@ -137,7 +141,7 @@ fn mirrored([value, d1, d2, d3, d4]: [f64; 5]) -> [f64; 5] {
 /// `log p(η)` and four derivatives.
 fn log_probability(link: Link, eta: f64) -> [f64; 5] {
     match link {
-        Link::Logit => log_logistic(eta),
+        Link::Logit => logistic(1.0, 1.0, eta),
         Link::Probit => log_normal_cdf(eta),
         Link::Cloglog => log_one_minus_exp_minus(eta),
         Link::Loglog => mirrored(minus_exp(-eta)),
@@ -169,12 +173,14 @@ fn log_complement(link: Link, eta: f64) -> [f64; 5] {
     }
 }
 
-fn log_logistic(eta: f64) -> [f64; 5] {
+/// `y log p + (n − y) log(1 − p)` under the logit link, one exponential and one logarithm for both.
+fn logistic(y: f64, n: f64, eta: f64) -> [f64; 5] {
     let decay = (-eta.abs()).exp();
     let (large, small) = (1.0 / (1.0 + decay), decay / (1.0 + decay));
     let (p, q) = if eta >= 0.0 { (large, small) } else { (small, large) };
     let v = p * q;
-    [eta.min(0.0) - decay.ln_1p(), q, -v, -v * (q - p), -v * (1.0 - 6.0 * v)]
+    let value = y * eta.min(0.0) - (n - y) * eta.max(0.0) - n * decay.ln_1p();
+    [value, y * q - (n - y) * p, -n * v, -n * v * (q - p), -n * v * (1.0 - 6.0 * v)]
 }
 
 /// `−e^η`, its own derivatives.
