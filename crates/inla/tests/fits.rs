@@ -1,6 +1,7 @@
 //! Fits as a whole: determinism, options, missing values, and bad input.
 #![allow(clippy::unwrap_used)] // what fails in a helper fails the test
 
+use inla::specification::{CoefficientPrior, JointPrior};
 use inla::{Effect, Fit, Graph, ModelBuilder, ModelSpecification, Resources, Table};
 
 fn lattice(side: usize) -> Graph {
@@ -117,6 +118,32 @@ fn constraints_of_the_user_hold_and_fixed_hyperparameters_leave_the_list() {
     assert!(fit.hyperparameters().is_empty());
     let sum: f64 = fit.effect("r").unwrap().iter().map(|n| n.marginal.mean()).sum();
     assert!((sum - 0.5).abs() < 1e-8, "{sum}");
+}
+
+#[test]
+fn a_joint_prior_of_coefficients_is_the_product_of_independent_ones_where_it_is_diagonal() {
+    let evidence = |set: &dyn Fn(&mut inla::FixedPriors)| {
+        let mut specification = ModelSpecification::new("y ~ 1 + x + z", "poisson").unwrap();
+        specification.fixed.intercept_precision = 0.001;
+        set(&mut specification.fixed);
+        Fit::new(&specification, &small(), &Resources::default()).map(|fit| fit.log_marginal_likelihood())
+    };
+    let joint = |off: f64| {
+        evidence(&|fixed| {
+            let names = vec!["x".to_owned(), "z".to_owned()];
+            let covariance = vec![vec![0.25, off], vec![off, 4.0]];
+            fixed.joint.push(JointPrior { names, mean: vec![0.5, 0.0], covariance });
+        })
+    };
+    let apart = evidence(&|fixed| {
+        fixed.coefficients.insert("x".to_owned(), CoefficientPrior { mean: Some(0.5), precision: Some(4.0) });
+        fixed.coefficients.insert("z".to_owned(), CoefficientPrior { mean: Some(0.0), precision: Some(0.25) });
+    })
+    .unwrap();
+    // both are the same Laplace approximation, up to rounding and the search's tolerance
+    assert!((joint(0.0).unwrap() - apart).abs() < 1e-9);
+    assert!((joint(0.9).unwrap() - apart).abs() > 1e-3);
+    assert!(joint(1.1).unwrap_err().to_string().contains("covariance"));
 }
 
 #[test]

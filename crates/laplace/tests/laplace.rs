@@ -82,6 +82,32 @@ fn the_gradient_is_that_of_the_value_for_every_family_mean_and_constraint() {
     }
 }
 
+#[test]
+fn the_derivative_of_the_mode_is_that_of_the_mode_for_every_family_mean_and_constraint() {
+    for kind in [Kind::Gaussian, Kind::Poisson, Kind::Bernoulli] {
+        for chain in chains() {
+            let model = model(kind, chain, 0.0);
+            let theta: Vec<f64> = (0..model.free_count()).map(|j| 0.4 - 0.3 * j as f64).collect();
+            let mut workspace = Workspace::new(&model);
+            let options = NewtonOptions::default();
+            let centre = Approximation::evaluate(&model, &theta, None, &mut workspace, &options).unwrap();
+            let derivatives = centre.mode_derivatives(&model, &mut workspace).unwrap();
+            // the mode is known to the root of the search's tolerance, so the step is wider than for values
+            let h = 1e-3;
+            for (j, found) in derivatives.iter().enumerate() {
+                let at = |shift: f64| {
+                    let mut moved = theta.clone();
+                    moved[j] += shift;
+                    evaluate(&model, &moved).mode
+                };
+                for ((found, up), down) in found.iter().zip(at(h)).zip(at(-h)) {
+                    assert_relative_eq!(*found, (up - down) / (2.0 * h), epsilon = 2e-5, max_relative = 2e-5);
+                }
+            }
+        }
+    }
+}
+
 /// Prior covariance of `η` and mean, dense, of a proper chain without constraints and proper coefficients.
 fn gaussian_closed_form(theta: &[f64], precision: f64) -> f64 {
     let chain = Chain::new(N, false, false, LinearConstraints::none(N));
