@@ -126,50 +126,68 @@ impl Criteria {
 /// One design point's part of every row's sums.
 fn point_sums(model: &LatentGaussianModel, point: &PointEvaluation, weight: f64) -> Result<Vec<Row>, IntegrationError> {
     let mut rows = vec![Row::default(); model.rows()];
-    let step = 2.0 * WIDTH / (NODES - 1) as f64;
-    let z: Vec<f64> = (0..NODES).map(|k| -WIDTH + step * k as f64).collect();
-    let normal: Vec<f64> = z.iter().map(|z| (-0.5 * z * z).exp()).collect();
-    let total: f64 = normal.iter().sum();
-    for (k, observations) in model.observations().iter().enumerate() {
-        let likelihood = &observations.likelihood;
-        let theta = model.owner_theta(Owner::Likelihood(k), &point.approximation.theta);
-        let mut out = Derivatives::zeros(1, theta.len());
-        for (row, i) in model.observation_rows(k).enumerate().filter(|(row, _)| likelihood.is_observed(*row)) {
-            let moment = &point.moments.predictors[i];
-            let density = SkewedGaussian::new(moment.mean, moment.variance.sqrt(), moment.skewness);
-            let sums = &mut rows[i];
-            let (mut p, mut log_p, mut square, mut without, mut pit) = (0.0, 0.0, 0.0, 0.0, 0.0);
-            let cavity = point.moments.cavities[i];
-            sums.failed |= !cavity.variance.is_finite();
-            for (&z, &phi) in z.iter().zip(&normal) {
-                let eta = density.at(z);
-                likelihood.evaluate(&theta, row..row + 1, &[eta], Order::Value, &mut out)?;
-                let value = out.value[0];
-                let w = phi / total;
-                p += w * value.exp();
-                // a value of −∞ has no mass under the exact posterior
-                log_p += w * value.max(-1e300);
-                square += w * value.max(-1e150).powi(2);
-                if sums.failed {
-                    continue;
-                }
-                // the same rule on the predictor without this row
-                let eta = cavity.mean + cavity.variance.sqrt() * z;
-                likelihood.evaluate(&theta, row..row + 1, &[eta], Order::Value, &mut out)?;
-                without += w * out.value[0].exp();
-                pit += w * likelihood.cumulative(&theta, row, eta).unwrap_or(f64::NAN);
-            }
-            sums.density += weight * p;
-            sums.log_density += weight * log_p;
-            sums.log_density_squared += weight * square;
-            sums.inverse_density += weight / without;
-            sums.pit += weight * pit / without;
-            sums.predictor += weight * moment.mean;
-            sums.failed |= without.is_nan() || without <= 0.0;
+    for k in 0..model.observations().len() {
+        let block = &mut rows[model.observation_rows(k)];
+        add_block(model, (k, point), block)?;
+        let likelihood = &model.observations()[k].likelihood;
+        for (_, sums) in block.iter_mut().enumerate().filter(|(row, _)| likelihood.is_observed(*row)) {
             sums.observed = true;
+            // so far the density without the row, which divides
+            let without = sums.inverse_density;
+            sums.failed |= without.is_nan() || without <= 0.0;
+            sums.inverse_density = weight / without;
+            sums.pit *= weight / without;
+            for sum in [&mut sums.density, &mut sums.log_density, &mut sums.log_density_squared, &mut sums.predictor] {
+                *sum *= weight;
+            }
         }
     }
     Ok(rows)
+}
+
+/// The unweighted sums of block `k`, all rows at one node of the rule after the other.
+fn add_block(
+    model: &LatentGaussianModel,
+    (k, point): (usize, &PointEvaluation),
+    sums: &mut [Row],
+) -> Result<(), IntegrationError> {
+    let likelihood = &model.observations()[k].likelihood;
+    let theta = model.owner_theta(Owner::Likelihood(k), &point.approximation.theta);
+    let range = model.observation_rows(k);
+    let (moments, cavities) = (&point.moments.predictors[range.clone()], &point.moments.cavities[range]);
+    let densities: Vec<SkewedGaussian> =
+        moments.iter().map(|m| SkewedGaussian::new(m.mean, m.variance.sqrt(), m.skewness)).collect();
+    for ((sums, moment), cavity) in sums.iter_mut().zip(moments).zip(cavities) {
+        sums.predictor = moment.mean;
+        sums.failed = !cavity.variance.is_finite();
+    }
+    let m = sums.len();
+    let (mut eta, mut out) = (vec![0.0; m], Derivatives::zeros(m, theta.len()));
+    let step = 2.0 * WIDTH / (NODES - 1) as f64;
+    let z = |node: usize| -WIDTH + step * node as f64;
+    let total: f64 = (0..NODES).map(|node| (-0.5 * z(node) * z(node)).exp()).sum();
+    for node in 0..NODES {
+        let z = z(node);
+        let w = (-0.5 * z * z).exp() / total;
+        eta.iter_mut().zip(&densities).for_each(|(eta, density)| *eta = density.at(z));
+        likelihood.evaluate(&theta, 0..m, &eta, Order::Value, &mut out)?;
+        for (sums, value) in sums.iter_mut().zip(&out.value) {
+            sums.density += w * value.exp();
+            // a value of −∞ has no mass under the exact posterior
+            sums.log_density += w * value.max(-1e300);
+            sums.log_density_squared += w * value.max(-1e150).powi(2);
+        }
+        // the same rule on the predictors without their rows; a row without a cavity stays where it is
+        for ((eta, cavity), sums) in eta.iter_mut().zip(cavities).zip(sums.iter()) {
+            *eta = if sums.failed { cavity.mean } else { cavity.mean + cavity.variance.sqrt() * z };
+        }
+        likelihood.evaluate(&theta, 0..m, &eta, Order::Value, &mut out)?;
+        for (row, (sums, value)) in sums.iter_mut().zip(&out.value).enumerate().filter(|(_, (sums, _))| !sums.failed) {
+            sums.inverse_density += w * value.exp();
+            sums.pit += w * likelihood.cumulative(&theta, row, eta[row]).unwrap_or(0.0);
+        }
+    }
+    Ok(())
 }
 
 /// `Σ ℓ` at the posterior means of the predictors and the mode of `θ`.

@@ -118,6 +118,9 @@ impl Likelihood for Binomial {
         if p.is_nan() {
             return Some(p);
         }
+        if n <= FEW_TRIALS {
+            return Some(probability_up_to(y, n, p));
+        }
         Some((1.0 - p).inc_beta(a, b, log_beta).clamp(0.0, 1.0))
     }
 
@@ -125,6 +128,28 @@ impl Likelihood for Binomial {
         let p = (self.successes[row] + 0.5) / (self.trials[row] + 1.0);
         self.is_observed(row).then(|| self.link.apply(p))
     }
+}
+
+/// Trials up to which probabilities are summed: cheaper than a continued fraction, and none underflows that counts.
+const FEW_TRIALS: f64 = 64.0;
+
+/// `P(Y ≤ y)`, `y < n`, from the end that is nearer to `y`.
+fn probability_up_to(y: f64, n: f64, p: f64) -> f64 {
+    let below = 2.0 * y <= n;
+    let (p, terms) = if below { (p, y) } else { (1.0 - p, n - y - 1.0) };
+    if p >= 1.0 {
+        return if below { 0.0 } else { 1.0 };
+    }
+    let odds = p / (1.0 - p);
+    let mut term = (1.0 - p).powi(n as i32);
+    let mut sum = term;
+    for k in 0..terms as u32 {
+        let k = f64::from(k);
+        term *= odds * (n - k) / (k + 1.0);
+        sum += term;
+    }
+    let sum = sum.min(1.0);
+    if below { sum } else { 1.0 - sum }
 }
 
 fn add_scaled(d: &mut [f64; 5], factor: f64, other: [f64; 5]) {
