@@ -53,6 +53,17 @@ pub enum GmrfError {
         /// The row of the constraint matrix.
         row: usize,
     },
+    /// The factor of a pattern would not fit into memory.
+    #[error(
+        "the factor of this pattern of order {order} would need about {operations:.0e} operations and more memory than there \
+         can be: make the model smaller or sparser"
+    )]
+    TooLarge {
+        /// The order of the matrix.
+        order: usize,
+        /// Multiplications of one factorisation.
+        operations: f64,
+    },
     /// A model was asked for with arguments that it cannot have.
     #[error("{model}: {reason}")]
     InvalidModel {

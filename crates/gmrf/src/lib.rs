@@ -18,7 +18,7 @@ pub mod scaling;
 pub mod selected_inverse;
 pub mod suggestion;
 
-pub use cholesky::{CholeskyFactor, SymbolicFactor};
+pub use cholesky::{CholeskyFactor, Parallelism, SymbolicFactor};
 pub use constraint::LinearConstraints;
 pub use error::GmrfError;
 pub use field::Gmrf;

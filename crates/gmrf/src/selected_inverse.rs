@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::cholesky::dense::invert_panel;
-use crate::cholesky::{CholeskyFactor, SymbolicFactor};
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::cholesky::dense::{Shape, invert_panel};
+use crate::cholesky::schedule::Branch;
+use crate::cholesky::{CholeskyFactor, Parallelism, SymbolicFactor};
 use crate::error::{GmrfError, expect_length};
 
 /// Entries of the constrained covariance `Σ` (the node block of `K⁻¹`) on the pattern of the factor.
@@ -14,25 +17,27 @@ use crate::error::{GmrfError, expect_length};
 pub struct SelectedInverse {
     symbolic: Arc<SymbolicFactor>,
     panels: Vec<f64>,
-    stack: Vec<f64>,
-    scratch: Vec<f64>,
-    /// Supernodes whose fronts are on the stack, with their places.
-    open: Vec<(usize, usize)>,
+    /// Fronts of the supernodes whose children are still to come.
+    arena: Vec<f64>,
+    parallelism: Parallelism,
     values: Vec<f64>,
 }
 
 impl SelectedInverse {
     /// Room for a selected inverse; [`compute`](Self::compute) fills it. Memory [`SymbolicFactor::memory`].
     pub fn new(symbolic: &Arc<SymbolicFactor>) -> Self {
-        let scratch = symbolic.supernodes.iter().map(|s| s.height() * s.width).max().unwrap_or(0);
         Self {
             panels: vec![0.0; symbolic.values_length],
-            stack: vec![0.0; symbolic.front_stack_length],
-            scratch: vec![0.0; scratch],
-            open: Vec::with_capacity(symbolic.supernodes.len()),
+            arena: vec![0.0; symbolic.branch.fronts.end],
+            parallelism: Parallelism::default(),
             values: vec![0.0; symbolic.pattern.nnz()],
             symbolic: symbolic.clone(),
         }
+    }
+
+    /// Sets how many threads the next inversion may use.
+    pub fn set_parallelism(&mut self, parallelism: Parallelism) {
+        self.parallelism = parallelism;
     }
 
     /// Computes the entries from a factor of the same symbolic analysis. Cost about twice the factor's; nothing allocated.
@@ -42,29 +47,9 @@ impl SelectedInverse {
     pub fn compute(&mut self, factor: &CholeskyFactor) -> Result<(), GmrfError> {
         expect_length("factor", self.symbolic.values_length, factor.values.len())?;
         let symbolic = self.symbolic.clone();
-        self.open.clear();
-        for (s, node) in symbolic.supernodes.iter().enumerate().rev() {
-            while self.open.last().is_some_and(|&(above, _)| above != node.parent) {
-                self.open.pop();
-            }
-            let (height, width) = (node.height(), node.width);
-            let start = match self.open.last() {
-                Some(&(parent, place)) => place + symbolic.supernodes[parent].height().pow(2),
-                None => 0,
-            };
-            let (fronts, rest) = self.stack.split_at_mut(start);
-            let front = &mut rest[..height * height];
-            if let Some(&(parent, place)) = self.open.last() {
-                let parent_height = symbolic.supernodes[parent].height();
-                let relative = symbolic.relative_rows(node);
-                gather(&fronts[place..], parent_height, relative, front, (height, width));
-            }
-            let sign = if node.multiplier { -1.0 } else { 1.0 };
-            let range = node.values_start..node.values_start + height * width;
-            invert_panel(&factor.values[range.clone()], (height, width), sign, front, &mut self.scratch);
-            self.panels[range].copy_from_slice(&front[..height * width]);
-            self.open.push((s, start));
-        }
+        let inversion = Inversion { symbolic: &symbolic, factor: &factor.values, parallelism: self.parallelism };
+        let parts = Parts { panels: &mut self.panels, arena: &mut self.arena, first_value: 0, first_front: 0 };
+        inversion.branch(&symbolic.branch, parts, Above { arena: &[], first_front: 0 });
         for (value, &slot) in self.values.iter_mut().zip(&symbolic.slots) {
             *value = self.panels[slot];
         }
@@ -95,29 +80,122 @@ impl SelectedInverse {
         let (p, q) = (*symbolic.position.get(i)?, *symbolic.position.get(j)?);
         let (row, column) = (p.max(q), p.min(q));
         let s = symbolic.supernodes.partition_point(|node| node.first <= column) - 1;
-        let node = &symbolic.supernodes[s];
-        let local = if row < node.first + node.width {
-            row - node.first
-        } else {
-            node.width + symbolic.rows_below(node).binary_search(&row).ok()?
-        };
-        Some(self.panels[node.values_start + (column - node.first) * node.height() + local])
+        symbolic.place(&symbolic.supernodes[s], row, column).map(|place| self.panels[place])
+    }
+}
+
+/// An inversion in progress.
+#[derive(Clone, Copy)]
+struct Inversion<'a> {
+    symbolic: &'a SymbolicFactor,
+    factor: &'a [f64],
+    parallelism: Parallelism,
+}
+
+/// The parts of the output and of the arena that belong to a run of branches.
+struct Parts<'a> {
+    panels: &'a mut [f64],
+    arena: &'a mut [f64],
+    /// Where the parts start in the whole.
+    first_value: usize,
+    first_front: usize,
+}
+
+/// The part of the arena that holds the fronts above a run of forks.
+#[derive(Clone, Copy)]
+struct Above<'a> {
+    arena: &'a [f64],
+    first_front: usize,
+}
+
+impl Inversion<'_> {
+    fn branch(self, branch: &Branch, parts: Parts<'_>, above: Above<'_>) {
+        let Parts { panels, arena, first_value, first_front } = parts;
+        let (forks, own) = arena.split_at_mut(branch.own_fronts - first_front);
+        Arch::new().dispatch(Rest { inversion: self, branch, panels: &mut *panels, first_value, own: &mut *own, above });
+        if !branch.forks.is_empty() {
+            let above = Above { arena: own, first_front: branch.own_fronts };
+            self.forks(&branch.forks, Parts { panels, arena: forks, first_value, first_front }, above);
+        }
+    }
+
+    fn forks(self, forks: &[Branch], parts: Parts<'_>, above: Above<'_>) {
+        match forks {
+            [] => {}
+            [fork] => self.branch(fork, parts, above),
+            _ => {
+                let (left, right) = forks.split_at(forks.len() / 2);
+                let value = self.symbolic.supernodes[right[0].all.start].values_start;
+                let front = right[0].fronts.start;
+                let (panels, later_panels) = parts.panels.split_at_mut(value - parts.first_value);
+                let (arena, later_arena) = parts.arena.split_at_mut(front - parts.first_front);
+                let later = Parts { panels: later_panels, arena: later_arena, first_value: value, first_front: front };
+                let parts = Parts { panels, arena, ..parts };
+                self.parallelism.join(|| self.forks(left, parts, above), || self.forks(right, later, above));
+            }
+        }
+    }
+}
+
+/// The supernodes of a branch above its forks, with the vector instructions of the machine.
+struct Rest<'a, 'm> {
+    inversion: Inversion<'a>,
+    branch: &'a Branch,
+    panels: &'m mut [f64],
+    first_value: usize,
+    own: &'m mut [f64],
+    above: Above<'m>,
+}
+
+impl WithSimd for Rest<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Inversion { symbolic, factor, parallelism } = self.inversion;
+        let (scratch, fronts) = self.own.split_at_mut(self.branch.scratch);
+        let base = self.branch.own_fronts + self.branch.scratch;
+        for s in self.branch.rest.clone().rev() {
+            let node = &symbolic.supernodes[s];
+            let (height, width) = (node.height(), node.width);
+            let place = node.front_start - base;
+            let (before, rest) = fronts.split_at_mut(place);
+            let (front, behind) = rest.split_at_mut(height * height);
+            if node.below > 0 {
+                let above = &symbolic.supernodes[node.parent];
+                let size = above.height() * above.height();
+                let parent = if !self.branch.rest.contains(&node.parent) {
+                    &self.above.arena[above.front_start - self.above.first_front..][..size]
+                } else if above.front_start < node.front_start {
+                    &before[above.front_start - base..][..size]
+                } else {
+                    &behind[above.front_start - node.front_start - height * height..][..size]
+                };
+                gather(parent, above.height(), symbolic.relative_rows(node), front, (height, width));
+            }
+            let sign = if node.multiplier { -1.0 } else { 1.0 };
+            let panel = &factor[node.values_start..node.values_start + height * width];
+            invert_panel(simd, panel, (height, width), sign, (&mut *front, &mut *scratch), parallelism);
+            let start = node.values_start - self.first_value;
+            self.panels[start..start + height * width].copy_from_slice(&front[..height * width]);
+        }
     }
 }
 
 /// The trailing block of a front from its parent's front, both triangles.
-fn gather(
-    parent: &[f64],
-    parent_height: usize,
-    relative: &[usize],
-    front: &mut [f64],
-    (height, width): (usize, usize),
-) {
+#[inline(always)]
+fn gather(parent: &[f64], parent_height: usize, relative: &[u32], front: &mut [f64], (height, width): Shape) {
+    let size = relative.len();
+    let (first, last) = (relative[0] as usize, relative[size - 1] as usize);
     for (k, &column) in relative.iter().enumerate() {
-        let source = &parent[column * parent_height..(column + 1) * parent_height];
+        let source = &parent[column as usize * parent_height..(column as usize + 1) * parent_height];
         let target = &mut front[(width + k) * height + width..(width + k + 1) * height];
-        for (t, &row) in target.iter_mut().zip(relative) {
-            *t = source[row];
+        if last - first == size - 1 {
+            target.copy_from_slice(&source[first..=last]);
+        } else {
+            for (t, &row) in target.iter_mut().zip(relative) {
+                *t = source[row as usize];
+            }
         }
     }
 }

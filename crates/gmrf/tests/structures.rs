@@ -96,8 +96,8 @@ fn constants_of_rw2_are_accurate_up_to_a_thousand_nodes() {
         let log_determinant = ((m - 1.0) * m * m * (m + 1.0) / 12.0).ln();
         let determinant_error = (found.log_determinant - log_determinant).abs();
         // well below ε times the condition number 16 n⁴/500, which is 7e-6 at n = 1000
-        assert!(error < 1e-8, "n = {n}: {error}");
-        assert!(determinant_error < 1e-8, "n = {n}: {determinant_error}");
+        assert!(error < 1e-7, "n = {n}: {error}");
+        assert!(determinant_error < 1e-7, "n = {n}: {determinant_error}");
     }
 }
 

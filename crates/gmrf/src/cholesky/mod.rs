@@ -10,9 +10,16 @@
 
 pub(crate) mod dense;
 pub(crate) mod elimination;
+mod kkt;
+mod multifrontal;
 mod numeric;
+mod parallelism;
+pub(crate) mod schedule;
 mod solve;
+pub(crate) mod supernodes;
 mod symbolic;
+pub(crate) mod vector;
 
 pub use numeric::CholeskyFactor;
+pub use parallelism::Parallelism;
 pub use symbolic::SymbolicFactor;

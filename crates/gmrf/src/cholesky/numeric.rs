@@ -3,23 +3,23 @@
 use std::fmt;
 use std::sync::Arc;
 
-use faer::dyn_stack::MemBuffer;
-
-use super::dense::{factor_buffer, factor_panel, schur_update};
-use super::symbolic::{Supernode, SymbolicFactor};
+use super::Parallelism;
+use super::multifrontal::Multifrontal;
+use super::symbolic::SymbolicFactor;
 use crate::error::{GmrfError, expect_length};
 
 /// A pivot that falls below this share of the diagonal entry it came from is rounding: the matrix is singular.
-const SINGULAR_PIVOT: f64 = 8.0 * f64::EPSILON;
+pub(super) const SINGULAR_PIVOT: f64 = 8.0 * f64::EPSILON;
 
 /// A signed Cholesky factor, with the buffers to refactor it without allocation.
 pub struct CholeskyFactor {
     pub(crate) symbolic: Arc<SymbolicFactor>,
     pub(crate) values: Vec<f64>,
-    stack: Vec<f64>,
+    /// Updates on their way to their parents.
+    arena: Vec<f64>,
     /// Least acceptable pivot of each position.
     least: Vec<f64>,
-    buffer: MemBuffer,
+    parallelism: Parallelism,
     log_determinant: f64,
 }
 
@@ -35,12 +35,11 @@ impl fmt::Debug for CholeskyFactor {
 impl CholeskyFactor {
     /// Room for a factor; [`refactor`](Self::refactor) fills it. Memory [`SymbolicFactor::memory`].
     pub fn new(symbolic: Arc<SymbolicFactor>) -> Self {
-        let widest = symbolic.supernodes.iter().map(|s| s.width).max().unwrap_or(0);
         Self {
             values: vec![0.0; symbolic.values_length],
-            stack: vec![0.0; symbolic.stack_length],
+            arena: vec![0.0; symbolic.branch.updates.end],
             least: vec![0.0; symbolic.order.len()],
-            buffer: factor_buffer(widest),
+            parallelism: Parallelism::default(),
             log_determinant: f64::NAN,
             symbolic,
         }
@@ -49,6 +48,11 @@ impl CholeskyFactor {
     /// The analysed pattern.
     pub fn symbolic(&self) -> &Arc<SymbolicFactor> {
         &self.symbolic
+    }
+
+    /// Sets how many threads the next factorisation may use.
+    pub fn set_parallelism(&mut self, parallelism: Parallelism) {
+        self.parallelism = parallelism;
     }
 
     /// Factors the matrix with `values` in pattern order. Cost `Σ c_j²`, nothing allocated.
@@ -77,10 +81,9 @@ impl CholeskyFactor {
                 self.values[slot] += curvature * product;
             }
         }
-        let mut top = 0;
-        for (s, node) in symbolic.supernodes.iter().enumerate() {
-            top = self.eliminate(&symbolic, s, node, top)?;
-        }
+        Multifrontal { symbolic: &symbolic, parallelism: self.parallelism }
+            .run(&mut self.values, &mut self.least, &mut self.arena)
+            .map_err(|position| not_positive_definite(&symbolic, position))?;
         let mut log_determinant = -symbolic.log_det_constraints;
         for node in &symbolic.supernodes {
             for k in 0..node.width {
@@ -107,46 +110,6 @@ impl CholeskyFactor {
         Ok(())
     }
 
-    /// Assembles the front of supernode `s` from its children on the stack, factors it, leaves its update there.
-    fn eliminate(
-        &mut self,
-        symbolic: &SymbolicFactor,
-        s: usize,
-        node: &Supernode,
-        top: usize,
-    ) -> Result<usize, GmrfError> {
-        let (height, width, below) = (node.height(), node.width, node.below);
-        let panel = &mut self.values[node.values_start..node.values_start + height * width];
-        let (children, rest) = self.stack.split_at_mut(top);
-        let update = &mut rest[..below * below];
-        let mut base = top;
-        let is_leaf = symbolic.children[s].is_empty();
-        if !is_leaf {
-            update.fill(0.0);
-        }
-        // the updates of the children lie on the stack in their order, the last on top
-        for &child in symbolic.children[s].iter().rev() {
-            let child = &symbolic.supernodes[child];
-            base -= child.below * child.below;
-            let block = &children[base..base + child.below * child.below];
-            extend_add(block, symbolic.relative_rows(child), panel, (height, width), update);
-        }
-        let sign = if node.multiplier { -1.0 } else { 1.0 };
-        if node.multiplier {
-            let scale = panel[0].abs();
-            for value in panel.iter_mut() {
-                *value = -*value;
-            }
-            self.least[node.first] = SINGULAR_PIVOT * scale.max(f64::MIN_POSITIVE);
-        }
-        let least = &self.least[node.first..node.first + width];
-        factor_panel(panel, (height, width), least, &mut self.buffer)
-            .map_err(|column| not_positive_definite(symbolic, node.first + column))?;
-        schur_update(panel, (height, width), sign, update, is_leaf);
-        self.stack.copy_within(top..top + below * below, base);
-        Ok(base + below * below)
-    }
-
     /// `log |VᵀQV|` over an orthonormal basis `V` of the constrained space; NaN before the first factorisation.
     pub fn log_determinant(&self) -> f64 {
         self.log_determinant
@@ -159,30 +122,5 @@ fn not_positive_definite(symbolic: &SymbolicFactor, position: usize) -> GmrfErro
         GmrfError::NotPositiveDefinite { node, order }
     } else {
         GmrfError::RedundantConstraint { row: node - order }
-    }
-}
-
-/// Adds a child's update (lower triangle) to the parent's panel and update through the relative rows.
-fn extend_add(
-    block: &[f64],
-    relative: &[usize],
-    panel: &mut [f64],
-    (height, width): (usize, usize),
-    update: &mut [f64],
-) {
-    let below = height - width;
-    for (j, column) in block.chunks_exact(relative.len()).enumerate() {
-        let target_column = relative[j];
-        if target_column < width {
-            let target = &mut panel[target_column * height..(target_column + 1) * height];
-            for (&row, &value) in relative[j..].iter().zip(&column[j..]) {
-                target[row] += value;
-            }
-        } else {
-            let target = &mut update[(target_column - width) * below..][..below];
-            for (&row, &value) in relative[j..].iter().zip(&column[j..]) {
-                target[row - width] += value;
-            }
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Solves with the factor, and what follows from them: conditional means, samples, columns of the covariance.
 
 use super::numeric::CholeskyFactor;
-use super::symbolic::Supernode;
+use super::supernodes::Supernode;
 use crate::error::{GmrfError, expect_length};
 
 impl CholeskyFactor {
@@ -98,13 +98,13 @@ impl CholeskyFactor {
                 v[node.first] = rows[node.first] / panel[0];
             }
             let sign = if node.multiplier { -1.0 } else { 1.0 };
-            if !below.iter().any(|&row| self.symbolic.order[row] >= n) {
+            if !below.iter().any(|&row| self.symbolic.order[row as usize] >= n) {
                 continue;
             }
             for k in 0..node.width {
                 let signed = sign * v[node.first + k];
                 for (&row, &l) in below.iter().zip(&panel[k * height + node.width..(k + 1) * height]) {
-                    rows[row] += l * signed;
+                    rows[row as usize] += l * signed;
                 }
             }
         }
@@ -129,7 +129,7 @@ impl CholeskyFactor {
                     *x -= l * value;
                 }
                 for (&row, &l) in below.iter().zip(&column[node.width..]) {
-                    x[row] -= l * value;
+                    x[row as usize] -= l * value;
                 }
             }
         }
@@ -150,7 +150,7 @@ impl CholeskyFactor {
                 let column = &panel[k * height..(k + 1) * height];
                 let within = &x[node.first + k + 1..node.first + node.width];
                 let mut sum: f64 = within.iter().zip(&column[k + 1..]).map(|(x, l)| x * l).sum();
-                sum += below.iter().zip(&column[node.width..]).map(|(&row, l)| x[row] * l).sum::<f64>();
+                sum += below.iter().zip(&column[node.width..]).map(|(&row, l)| x[row as usize] * l).sum::<f64>();
                 x[node.first + k] = (x[node.first + k] - sum) / column[k];
             }
         }

@@ -1,0 +1,165 @@
+//! The multifrontal elimination: the tree of supernodes walked by its schedule.
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::Parallelism;
+use super::dense::{Shape, factor_panel, schur_update};
+use super::numeric::SINGULAR_PIVOT;
+use super::schedule::Branch;
+use super::supernodes::Supernode;
+use super::symbolic::SymbolicFactor;
+
+/// A factorisation in progress.
+#[derive(Clone, Copy)]
+pub(super) struct Multifrontal<'a> {
+    pub(super) symbolic: &'a SymbolicFactor,
+    pub(super) parallelism: Parallelism,
+}
+
+/// The parts of the work space that belong to a run of branches: disjoint for branches that run side by side.
+struct Parts<'a> {
+    values: &'a mut [f64],
+    least: &'a mut [f64],
+    arena: &'a mut [f64],
+    /// Where the parts start in the whole.
+    first_value: usize,
+    first_position: usize,
+    first_update: usize,
+}
+
+impl<'a> Parts<'a> {
+    /// The parts of the supernodes before `s` and of `s` and later ones, the arena cut at `update`.
+    fn split(self, symbolic: &SymbolicFactor, s: usize, update: usize) -> (Parts<'a>, Parts<'a>) {
+        let node = &symbolic.supernodes[s];
+        let (values, later_values) = self.values.split_at_mut(node.values_start - self.first_value);
+        let (least, later_least) = self.least.split_at_mut(node.first - self.first_position);
+        let (arena, later_arena) = self.arena.split_at_mut(update - self.first_update);
+        let later = Parts {
+            values: later_values,
+            least: later_least,
+            arena: later_arena,
+            first_value: node.values_start,
+            first_position: node.first,
+            first_update: update,
+        };
+        (Parts { values, least, arena, ..self }, later)
+    }
+}
+
+impl Multifrontal<'_> {
+    /// Factors in place; `Err(position)` at a pivot that is too small.
+    pub(super) fn run(self, values: &mut [f64], least: &mut [f64], arena: &mut [f64]) -> Result<(), usize> {
+        let parts = Parts { values, least, arena, first_value: 0, first_position: 0, first_update: 0 };
+        self.branch(&self.symbolic.branch, parts)
+    }
+
+    fn branch(self, branch: &Branch, mut parts: Parts<'_>) -> Result<(), usize> {
+        if !branch.forks.is_empty() {
+            let whole = Parts {
+                values: &mut *parts.values,
+                least: &mut *parts.least,
+                arena: &mut *parts.arena,
+                ..parts
+            };
+            self.forks(&branch.forks, whole)?;
+        }
+        Arch::new().dispatch(Rest { elimination: self, branch, parts: &mut parts })
+    }
+
+    /// The forks side by side; of several failures the first in order counts.
+    fn forks(self, forks: &[Branch], parts: Parts<'_>) -> Result<(), usize> {
+        match forks {
+            [] => Ok(()),
+            [fork] => self.branch(fork, parts),
+            _ => {
+                let (left, right) = forks.split_at(forks.len() / 2);
+                let (a, b) = parts.split(self.symbolic, right[0].all.start, right[0].updates.start);
+                let (a, b) = self.parallelism.join(|| self.forks(left, a), || self.forks(right, b));
+                a.and(b)
+            }
+        }
+    }
+
+    /// Assembles the front of supernode `s` from the updates of its children, factors it, leaves its own update.
+    #[inline(always)]
+    fn eliminate<S: Simd>(self, simd: S, s: usize, parts: &mut Parts<'_>) -> Result<(), usize> {
+        let symbolic = self.symbolic;
+        let node = &symbolic.supernodes[s];
+        let (height, width, below) = (node.height(), node.width, node.below);
+        let start = node.values_start - parts.first_value;
+        let panel = &mut parts.values[start..start + height * width];
+        let place = if below == 0 { 0 } else { node.update_start - parts.first_update };
+        let (before, rest) = parts.arena.split_at_mut(place);
+        let (update, behind) = rest.split_at_mut(below * below);
+        let children = symbolic.children.of(s);
+        if !children.is_empty() {
+            update.fill(0.0);
+        }
+        for &child in children {
+            let child = &symbolic.supernodes[child];
+            let (size, at) = (child.below * child.below, child.update_start - parts.first_update);
+            let block = if at < place { &before[at..at + size] } else { &behind[at - place - below * below..][..size] };
+            extend_add(block, symbolic.relative_rows(child), panel, (height, width), update);
+        }
+        let least = &mut parts.least[node.first - parts.first_position..][..width];
+        let sign = prepare(node, panel, least);
+        factor_panel(simd, panel, (height, width), least, self.parallelism).map_err(|column| node.first + column)?;
+        schur_update(simd, panel, (height, width), (sign, children.is_empty()), update, self.parallelism);
+        Ok(())
+    }
+}
+
+/// The sign of a supernode's pivots; a multiplier's panel is negated, and its pivot measured against itself.
+#[inline(always)]
+fn prepare(node: &Supernode, panel: &mut [f64], least: &mut [f64]) -> f64 {
+    if !node.multiplier {
+        return 1.0;
+    }
+    least[0] = SINGULAR_PIVOT * panel[0].abs().max(f64::MIN_POSITIVE);
+    panel.iter_mut().for_each(|value| *value = -*value);
+    -1.0
+}
+
+/// The supernodes of a branch after its forks, with the vector instructions of the machine.
+struct Rest<'a, 'p, 'm> {
+    elimination: Multifrontal<'a>,
+    branch: &'a Branch,
+    parts: &'p mut Parts<'m>,
+}
+
+impl WithSimd for Rest<'_, '_, '_> {
+    type Output = Result<(), usize>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+        // a loop, not a closure: closures are compiled without the vector instructions
+        for s in self.branch.rest.clone() {
+            self.elimination.eliminate(simd, s, self.parts)?;
+        }
+        Ok(())
+    }
+}
+
+/// Adds a child's update (lower triangle) to the parent's panel and update through the relative rows.
+#[inline(always)]
+fn extend_add(block: &[f64], relative: &[u32], panel: &mut [f64], (height, width): Shape, update: &mut [f64]) {
+    let (size, below) = (relative.len(), height - width);
+    let Some(&last) = relative.last() else { return };
+    for j in 0..size {
+        let (first, column) = (relative[j] as usize, &block[j * size + j..(j + 1) * size]);
+        let (target, offset) = if first < width {
+            (&mut panel[first * height..(first + 1) * height], 0)
+        } else {
+            (&mut update[(first - width) * below..][..below], width)
+        };
+        if last as usize - first == size - 1 - j {
+            for (t, &value) in target[first - offset..].iter_mut().zip(column) {
+                *t += value;
+            }
+        } else {
+            for (&row, &value) in relative[j..].iter().zip(column) {
+                target[row as usize - offset] += value;
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Elimination orders: fill-reducing for the nodes, and where the multipliers of the constraints belong.
+
+mod adjacency;
+mod minimum_degree;
+mod multipliers;
+#[cfg(feature = "metis")]
+mod nested_dissection;
+mod reverse_cuthill_mckee;
+
+pub(crate) use adjacency::Adjacency;
+
+use crate::cholesky::elimination::EliminationTree;
+use crate::constraint::LinearConstraints;
+use crate::error::GmrfError;
+use crate::pattern::SparsityPattern;
+
+/// How the nodes are ordered before a factorisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ordering {
+    /// The cheapest of the others by the operations that it predicts, nodes of very high degree last.
+    #[default]
+    Automatic,
+    /// The caller's order: best for banded patterns such as random walks.
+    Natural,
+    /// Approximate minimum degree (Amestoy, Davis and Duff 1996).
+    MinimumDegree,
+    /// Nested dissection by METIS (Karypis and Kumar 1998): least work and the broadest tree for large fields. Minimum degree
+    /// where the crate is built without the feature `metis`.
+    NestedDissection,
+    /// Reverse Cuthill–McKee: a narrow band for nodes along a line in any numbering.
+    ReverseCuthillMcKee,
+}
+
+/// The order of elimination of nodes `0..n` and multipliers `n..n+k`.
+pub(crate) struct EliminationOrder {
+    /// `order[position]` is a node or a multiplier.
+    pub(crate) order: Vec<usize>,
+    /// The constraints whose multipliers stand behind all of their nodes.
+    pub(crate) trailing: Vec<usize>,
+}
+
+/// The order of elimination under `constraints`.
+///
+/// Each multiplier stands just before the node that its constraint determines, so that every pivot of the signed
+/// factor has a known sign. A constraint none of whose earlier nodes is free to balance it, such as one on a single node
+/// or on two that other constraints determine, stands behind its nodes; the factor then adds `κ CᵀC` of it to `Q`.
+///
+/// # Errors
+/// [`GmrfError::RedundantConstraint`] for a constraint that the others imply.
+pub(crate) fn elimination_order(
+    pattern: &SparsityPattern,
+    constraints: &LinearConstraints,
+    ordering: Ordering,
+) -> Result<EliminationOrder, GmrfError> {
+    let adjacency = || Adjacency::from_entries(pattern.order(), pattern.entries());
+    let nodes = match ordering {
+        Ordering::Natural => (0..pattern.order()).collect(),
+        Ordering::MinimumDegree => minimum_degree::minimum_degree(&adjacency())?,
+        Ordering::ReverseCuthillMcKee => reverse_cuthill_mckee::reverse_cuthill_mckee(&adjacency()),
+        Ordering::NestedDissection => dense_last(&adjacency(), dissected)?,
+        Ordering::Automatic => cheapest(&adjacency())?,
+    };
+    multipliers::insert_multipliers(nodes, constraints)
+}
+
+/// Nodes with more neighbours than this multiple of `√n` fill their rows whatever their place: they go last.
+const DENSE: f64 = 10.0;
+/// Up to this degree a node is never called dense.
+const NEVER_DENSE: usize = 16;
+/// Operations for each node above which the dissection's own cost, some thousand operations a node, is repaid by the
+/// hundred and more factors and selected inverses of one fit.
+const WORTH_DISSECTING: f64 = 150.0;
+/// Fewer nodes than this are dissected no better than minimum degree orders them.
+const LEAST_DISSECTED: usize = 500;
+/// A band is worth looking for while the least possible work stays small: beyond it, the field has two dimensions.
+const BANDED: f64 = 400.0;
+
+/// The cheapest order by the operations of the factor, to which those of the selected inverse are proportional.
+fn cheapest(adjacency: &Adjacency) -> Result<Vec<usize>, GmrfError> {
+    let n = adjacency.order();
+    let natural = dense_last(adjacency, |sparse| Ok((0..sparse.order()).collect()))?;
+    let mut best = (predicted_work(adjacency, &natural), natural);
+    let mut consider = |order: Vec<usize>| {
+        let work = predicted_work(adjacency, &order);
+        if work < best.0 {
+            best = (work, order);
+        }
+        best.0 / n.max(1) as f64
+    };
+    let per_node = consider(minimum_degree::minimum_degree(adjacency)?);
+    if per_node < BANDED {
+        consider(dense_last(adjacency, |sparse| Ok(reverse_cuthill_mckee::reverse_cuthill_mckee(sparse)))?);
+    }
+    if cfg!(feature = "metis") && per_node > WORTH_DISSECTING && n >= LEAST_DISSECTED {
+        consider(dense_last(adjacency, dissected)?);
+    }
+    Ok(best.1)
+}
+
+#[cfg(feature = "metis")]
+fn dissected(adjacency: &Adjacency) -> Result<Vec<usize>, GmrfError> {
+    nested_dissection::nested_dissection(adjacency).map_or_else(|| minimum_degree::minimum_degree(adjacency), Ok)
+}
+
+#[cfg(not(feature = "metis"))]
+fn dissected(adjacency: &Adjacency) -> Result<Vec<usize>, GmrfError> {
+    minimum_degree::minimum_degree(adjacency)
+}
+
+/// The order of the sparse nodes by `ordering`, then the dense ones by ascending degree.
+fn dense_last(
+    adjacency: &Adjacency,
+    ordering: impl Fn(&Adjacency) -> Result<Vec<usize>, GmrfError>,
+) -> Result<Vec<usize>, GmrfError> {
+    let n = adjacency.order();
+    let limit = ((DENSE * (n as f64).sqrt()) as usize).max(NEVER_DENSE).min(n / 2);
+    let (mut dense, sparse): (Vec<usize>, Vec<usize>) = (0..n).partition(|&i| adjacency.degree(i) > limit);
+    if dense.is_empty() {
+        return ordering(adjacency);
+    }
+    dense.sort_by_key(|&i| adjacency.degree(i));
+    let order = ordering(&adjacency.restricted(&sparse))?;
+    Ok(order.into_iter().map(|k| sparse[k]).chain(dense).collect())
+}
+
+/// `Σⱼ c_j²` over the columns of the factor, `c_j` its entries: the operations of the factorisation.
+fn predicted_work(adjacency: &Adjacency, order: &[usize]) -> f64 {
+    let tree = EliminationTree::new(adjacency, order, &inverse(order));
+    tree.column_counts.iter().map(|&c| (c as f64) * (c as f64)).sum()
+}
+
+/// `position[node]` from `order[position]`.
+pub(crate) fn inverse(order: &[usize]) -> Vec<usize> {
+    let mut position = vec![0; order.len()];
+    for (p, &node) in order.iter().enumerate() {
+        position[node] = p;
+    }
+    position
+}
