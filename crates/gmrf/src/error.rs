@@ -55,14 +55,18 @@ pub enum GmrfError {
     },
     /// The factor of a pattern would not fit into memory.
     #[error(
-        "the factor of this pattern of order {order} would need about {operations:.0e} operations and more memory than there \
-         can be: make the model smaller or sparser"
+        "the factor of this pattern of order {order} and its selected inverse need {:.1} GB of memory, more than the {:.1} GB \
+         there are: make the model smaller or sparser",
+        *bytes as f64 / 1e9,
+        *limit as f64 / 1e9
     )]
     TooLarge {
         /// The order of the matrix.
         order: usize,
-        /// Multiplications of one factorisation.
-        operations: f64,
+        /// Bytes needed at least.
+        bytes: usize,
+        /// Bytes allowed.
+        limit: usize,
     },
     /// A model was asked for with arguments that it cannot have.
     #[error("{model}: {reason}")]

@@ -11,6 +11,7 @@ pub mod field;
 pub mod graph;
 pub mod hyperparameter;
 pub mod latent;
+mod memory;
 pub mod ordering;
 pub mod pattern;
 pub mod prior;

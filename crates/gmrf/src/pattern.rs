@@ -19,8 +19,15 @@ impl SparsityPattern {
     /// The diagonal is added. Cost `O(n + e log e)` for `e` entries.
     ///
     /// # Errors
-    /// [`GmrfError::IndexOutOfRange`] for an entry outside the matrix.
+    /// [`GmrfError::IndexOutOfRange`] for an entry outside the matrix, or an order beyond 32 bits.
     pub fn from_entries(order: usize, entries: impl IntoIterator<Item = (usize, usize)>) -> Result<Self, GmrfError> {
+        if order >= u32::MAX as usize {
+            return Err(GmrfError::IndexOutOfRange {
+                what: "order of the pattern",
+                index: order,
+                length: u32::MAX as usize,
+            });
+        }
         let mut lower = Vec::new();
         for (i, j) in entries {
             let index = i.max(j);

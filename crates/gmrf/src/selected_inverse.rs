@@ -112,7 +112,14 @@ impl Inversion<'_> {
     fn branch(self, branch: &Branch, parts: Parts<'_>, above: Above<'_>) {
         let Parts { panels, arena, first_value, first_front } = parts;
         let (forks, own) = arena.split_at_mut(branch.own_fronts - first_front);
-        Arch::new().dispatch(Rest { inversion: self, branch, panels: &mut *panels, first_value, own: &mut *own, above });
+        Arch::new().dispatch(Rest {
+            inversion: self,
+            branch,
+            panels: &mut *panels,
+            first_value,
+            own: &mut *own,
+            above,
+        });
         if !branch.forks.is_empty() {
             let above = Above { arena: own, first_front: branch.own_fronts };
             self.forks(&branch.forks, Parts { panels, arena: forks, first_value, first_front }, above);

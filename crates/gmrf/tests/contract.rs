@@ -198,8 +198,8 @@ fn the_total_of_bym2_has_its_published_covariance() {
         let field = gmrf::Gmrf::new(model.pattern(), values, &vec![0.0; n], model.constraints()).unwrap();
         let mut identity = vec![0.0; n * n];
         (0..n).for_each(|i| identity[i * n + i] = 1.0);
-        let mut work = vec![0.0; field.factor().work_length()];
-        field.factor().solve_many_in_place(&mut identity, &mut work).unwrap();
+        let mut work = vec![0.0; n * field.factor().work_length()];
+        field.factor().solve_many_in_place(&mut identity, n, &mut work).unwrap();
         move |i: usize, j: usize| identity[i * n + j]
     };
     let generalised_inverse = covariance(&scaled, &[0.0]);

@@ -45,12 +45,7 @@ pub(crate) fn factor_panel<S: Simd>(
 }
 
 #[inline(always)]
-fn factor_panel_small<S: Simd>(
-    simd: S,
-    panel: &mut [f64],
-    (height, width): Shape,
-    least: &[f64],
-) -> Result<(), usize> {
+fn factor_panel_small<S: Simd>(simd: S, panel: &mut [f64], (height, width): Shape, least: &[f64]) -> Result<(), usize> {
     for k in 0..width {
         let (left, right) = panel.split_at_mut(k * height);
         let column = &mut right[k..height];

@@ -87,7 +87,8 @@ fn column_counts(
             j = parent[j];
         }
     }
-    let mut leaves = Leaves { first: &first, latest: vec![NONE; n], previous: vec![NONE; n], ancestor: (0..n).collect() };
+    let mut leaves =
+        Leaves { first: &first, latest: vec![NONE; n], previous: vec![NONE; n], ancestor: (0..n).collect() };
     for &j in postorder {
         if parent[j] != NONE {
             counts[parent[j]] -= 1;
@@ -123,7 +124,9 @@ enum Leaf {
     Inner,
     First,
     /// `shared` is the least common ancestor with the leaf before it.
-    Later { shared: usize },
+    Later {
+        shared: usize,
+    },
 }
 
 /// Finds the leaves of each row's subtree as the columns pass by in postorder.

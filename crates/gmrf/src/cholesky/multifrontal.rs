@@ -55,12 +55,8 @@ impl Multifrontal<'_> {
 
     fn branch(self, branch: &Branch, mut parts: Parts<'_>) -> Result<(), usize> {
         if !branch.forks.is_empty() {
-            let whole = Parts {
-                values: &mut *parts.values,
-                least: &mut *parts.least,
-                arena: &mut *parts.arena,
-                ..parts
-            };
+            let whole =
+                Parts { values: &mut *parts.values, least: &mut *parts.least, arena: &mut *parts.arena, ..parts };
             self.forks(&branch.forks, whole)?;
         }
         Arch::new().dispatch(Rest { elimination: self, branch, parts: &mut parts })

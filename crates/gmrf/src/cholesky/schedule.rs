@@ -31,7 +31,8 @@ const SMALLEST_SHARE: f64 = 1.0 / 64.0;
 
 /// The schedule of a forest of supernodes in postorder; fills in where updates and fronts lie.
 pub(crate) fn schedule(supernodes: &mut [Supernode], children: &Lists) -> Branch {
-    let mut work: Vec<f64> = supernodes.iter().map(|s| s.operations() + 2.0 * (s.below * s.below) as f64 + 50.0).collect();
+    let mut work: Vec<f64> =
+        supernodes.iter().map(|s| s.operations() + 2.0 * (s.below * s.below) as f64 + 50.0).collect();
     let mut first: Vec<usize> = (0..supernodes.len()).collect();
     for s in 0..supernodes.len() {
         for &child in children.of(s) {
@@ -137,7 +138,8 @@ impl Places<'_> {
         }
         let mut arena = Arena::default();
         branch.own_fronts = start;
-        branch.scratch = branch.rest.clone().map(|s| self.supernodes[s].height() * self.supernodes[s].width).max().unwrap_or(0);
+        branch.scratch =
+            branch.rest.clone().map(|s| self.supernodes[s].height() * self.supernodes[s].width).max().unwrap_or(0);
         arena.take(branch.scratch);
         for s in branch.rest.clone().rev() {
             let size = self.supernodes[s].height().pow(2);

@@ -1,13 +1,13 @@
 //! Solves with the factor, and what follows from them: conditional means, samples, columns of the covariance.
 
 use super::numeric::CholeskyFactor;
-use super::supernodes::Supernode;
+use super::substitution::{Direction, Substitution};
 use crate::error::{GmrfError, expect_length};
 
 impl CholeskyFactor {
-    /// The length of a work vector: nodes and multipliers.
+    /// The length of a work vector for one right-hand side.
     pub fn work_length(&self) -> usize {
-        self.symbolic.order.len()
+        self.symbolic.order.len() + self.symbolic.most_below
     }
 
     /// Solves `Q x = b` on `ker C`, that is `K [x; λ] = [b; 0]`, `b` overwritten by `x` (length `n`).
@@ -33,30 +33,61 @@ impl CholeskyFactor {
         let n = self.symbolic.order();
         expect_length("right-hand side", n, b.len())?;
         expect_length("work", self.work_length(), work.len())?;
-        for (position, &node) in self.symbolic.order.iter().enumerate() {
-            work[position] = if node < n { b[node] } else { e.map_or(0.0, |e| e[node - n]) };
+        let (x, buffer) = work.split_at_mut(self.symbolic.order.len());
+        for (x, &node) in x.iter_mut().zip(&self.symbolic.order) {
+            *x = if node < n { b[node] } else { e.map_or(0.0, |e| e[node - n]) };
         }
-        self.forward(work);
-        self.apply_signs(work);
-        self.backward(work);
-        for (position, &node) in self.symbolic.order.iter().enumerate() {
+        self.substitute(Direction::Forward, x, buffer, 1);
+        self.apply_signs(x, 1);
+        self.substitute(Direction::Backward, x, buffer, 1);
+        for (x, &node) in x.iter().zip(&self.symbolic.order) {
             if node < n {
-                b[node] = work[position];
+                b[node] = *x;
             }
         }
         Ok(())
     }
 
-    /// Columns of the constrained covariance: the columns of `b` (`n × m`, column by column) are overwritten by `Σ b`.
+    /// Solves for `count` right-hand sides at once: `b` (`n × count`, node by node, the right-hand sides of a node side by
+    /// side) is overwritten by `Σ b`. `work` has `count` times [`work_length`](Self::work_length). Reads `L` twice, whatever
+    /// `count`; some ten to a hundred at a time are best.
     ///
     /// # Errors
     /// [`GmrfError::LengthMismatch`].
-    pub fn solve_many_in_place(&self, b: &mut [f64], work: &mut [f64]) -> Result<(), GmrfError> {
-        let n = self.symbolic.order();
-        if n == 0 || !b.len().is_multiple_of(n) {
-            return Err(GmrfError::LengthMismatch { what: "right-hand sides", expected: n, found: b.len() });
+    pub fn solve_many_in_place(&self, b: &mut [f64], count: usize, work: &mut [f64]) -> Result<(), GmrfError> {
+        let (n, total) = (self.symbolic.order(), self.symbolic.order.len());
+        expect_length("right-hand sides", n * count, b.len())?;
+        expect_length("work", self.work_length() * count, work.len())?;
+        if count == 0 {
+            return Ok(());
         }
-        b.chunks_exact_mut(n).try_for_each(|column| self.solve_in_place(column, work))
+        let (x, buffer) = work.split_at_mut(total * count);
+        for (x, &node) in x.chunks_exact_mut(count).zip(&self.symbolic.order) {
+            if node < n {
+                x.copy_from_slice(&b[node * count..(node + 1) * count]);
+            } else {
+                x.fill(0.0);
+            }
+        }
+        self.substitute(Direction::Forward, x, buffer, count);
+        self.apply_signs(x, count);
+        self.substitute(Direction::Backward, x, buffer, count);
+        for (x, &node) in x.chunks_exact(count).zip(&self.symbolic.order) {
+            if node < n {
+                b[node * count..(node + 1) * count].copy_from_slice(x);
+            }
+        }
+        Ok(())
+    }
+
+    fn substitute(&self, direction: Direction, x: &mut [f64], buffer: &mut [f64], count: usize) {
+        Substitution { symbolic: &self.symbolic, values: &self.values, direction, x, buffer, count }.run();
+    }
+
+    fn apply_signs(&self, x: &mut [f64], count: usize) {
+        for node in self.symbolic.supernodes.iter().filter(|node| node.multiplier) {
+            x[node.first * count..(node.first + 1) * count].iter_mut().for_each(|x| *x = -*x);
+        }
     }
 
     /// A draw of `x ~ N(0, Q⁻¹)` conditioned on `C x = 0` from standard normal `z` (length `n`), written over `z`.
@@ -70,14 +101,15 @@ impl CholeskyFactor {
         let n = self.symbolic.order();
         expect_length("z", n, z.len())?;
         expect_length("work", self.work_length(), work.len())?;
-        for (position, &node) in self.symbolic.order.iter().enumerate() {
-            work[position] = if node < n { z[node] } else { 0.0 };
+        let (x, buffer) = work.split_at_mut(self.symbolic.order.len());
+        for (x, &node) in x.iter_mut().zip(&self.symbolic.order) {
+            *x = if node < n { z[node] } else { 0.0 };
         }
-        self.satisfy_constraints(work);
-        self.backward(work);
-        for (position, &node) in self.symbolic.order.iter().enumerate() {
+        self.satisfy_constraints(x);
+        self.substitute(Direction::Backward, x, buffer, 1);
+        for (x, &node) in x.iter().zip(&self.symbolic.order) {
             if node < n {
-                z[node] = work[position];
+                z[node] = *x;
             }
         }
         Ok(())
@@ -91,7 +123,8 @@ impl CholeskyFactor {
         let n = self.symbolic.order();
         let mut rows = vec![0.0; v.len()];
         for node in &self.symbolic.supernodes {
-            let (panel, height) = self.panel(node);
+            let height = node.height();
+            let panel = &self.values[node.values_start..node.values_start + height * node.width];
             let below = self.symbolic.rows_below(node);
             if node.multiplier {
                 // row: Σ_{j<λ} L_λj s_j v_j − l_λλ v_λ = 0
@@ -106,52 +139,6 @@ impl CholeskyFactor {
                 for (&row, &l) in below.iter().zip(&panel[k * height + node.width..(k + 1) * height]) {
                     rows[row as usize] += l * signed;
                 }
-            }
-        }
-    }
-
-    fn panel(&self, node: &Supernode) -> (&[f64], usize) {
-        let height = node.height();
-        (&self.values[node.values_start..node.values_start + height * node.width], height)
-    }
-
-    /// `L⁻¹` from the left, in elimination order.
-    fn forward(&self, x: &mut [f64]) {
-        for node in &self.symbolic.supernodes {
-            let (panel, height) = self.panel(node);
-            let below = self.symbolic.rows_below(node);
-            for k in 0..node.width {
-                let column = &panel[k * height..(k + 1) * height];
-                let value = x[node.first + k] / column[k];
-                x[node.first + k] = value;
-                let within = &mut x[node.first + k + 1..node.first + node.width];
-                for (x, &l) in within.iter_mut().zip(&column[k + 1..]) {
-                    *x -= l * value;
-                }
-                for (&row, &l) in below.iter().zip(&column[node.width..]) {
-                    x[row as usize] -= l * value;
-                }
-            }
-        }
-    }
-
-    fn apply_signs(&self, x: &mut [f64]) {
-        for node in self.symbolic.supernodes.iter().filter(|node| node.multiplier) {
-            x[node.first] = -x[node.first];
-        }
-    }
-
-    /// `L⁻ᵀ` from the left, in elimination order.
-    fn backward(&self, x: &mut [f64]) {
-        for node in self.symbolic.supernodes.iter().rev() {
-            let (panel, height) = self.panel(node);
-            let below = self.symbolic.rows_below(node);
-            for k in (0..node.width).rev() {
-                let column = &panel[k * height..(k + 1) * height];
-                let within = &x[node.first + k + 1..node.first + node.width];
-                let mut sum: f64 = within.iter().zip(&column[k + 1..]).map(|(x, l)| x * l).sum();
-                sum += below.iter().zip(&column[node.width..]).map(|(&row, l)| x[row as usize] * l).sum::<f64>();
-                x[node.first + k] = (x[node.first + k] - sum) / column[k];
             }
         }
     }

@@ -35,6 +35,8 @@ pub struct SymbolicFactor {
     /// The constraints whose multipliers stand behind their nodes.
     pub(crate) trailing: Vec<TrailingConstraint>,
     pub(crate) values_length: usize,
+    /// Most rows below a supernode.
+    pub(crate) most_below: usize,
     /// `log |C Cᵀ|`.
     pub(crate) log_det_constraints: f64,
     pub(crate) operations: f64,
@@ -44,12 +46,13 @@ impl SymbolicFactor {
     /// Analyses `pattern` under `constraints` with the automatic ordering. Cost `O(nnz(L))`.
     ///
     /// # Errors
-    /// [`GmrfError::LengthMismatch`] if the constraints are of another order, [`GmrfError::RedundantConstraint`].
+    /// [`GmrfError::LengthMismatch`] if the constraints are of another order, [`GmrfError::RedundantConstraint`],
+    /// [`GmrfError::TooLarge`].
     pub fn analyze(pattern: &Arc<SparsityPattern>, constraints: &LinearConstraints) -> Result<Arc<Self>, GmrfError> {
         Self::analyze_with(pattern, constraints, Ordering::Automatic)
     }
 
-    /// Analyses `pattern` under `constraints` in the given ordering.
+    /// Analyses `pattern` under `constraints` in the given ordering, for a factor that fits the memory of this machine.
     ///
     /// # Errors
     /// As [`analyze`](Self::analyze).
@@ -57,6 +60,19 @@ impl SymbolicFactor {
         pattern: &Arc<SparsityPattern>,
         constraints: &LinearConstraints,
         ordering: Ordering,
+    ) -> Result<Arc<Self>, GmrfError> {
+        Self::analyze_within(pattern, constraints, ordering, crate::memory::physical())
+    }
+
+    /// Analyses `pattern` under `constraints` for a factor and a selected inverse of at most `limit` bytes together.
+    ///
+    /// # Errors
+    /// As [`analyze`](Self::analyze), and [`GmrfError::TooLarge`] with the predicted size, before anything of it is allocated.
+    pub fn analyze_within(
+        pattern: &Arc<SparsityPattern>,
+        constraints: &LinearConstraints,
+        ordering: Ordering,
+        limit: usize,
     ) -> Result<Arc<Self>, GmrfError> {
         expect_length("constraints", pattern.order(), constraints.order())?;
         let EliminationOrder { order, trailing } = elimination_order(pattern, constraints, ordering)?;
@@ -66,6 +82,7 @@ impl SymbolicFactor {
         let n = pattern.order();
         let Partition { columns, starts } = {
             let tree = EliminationTree::new(&adjacency, &order, &inverse(&order));
+            check_memory(n, &tree.column_counts, limit)?;
             partition(&tree, |p| order[p] >= n)
         };
         let order: Vec<usize> = columns.into_iter().map(|p| order[p]).collect();
@@ -81,6 +98,7 @@ impl SymbolicFactor {
             order,
             relative: vec![0; rows.len()],
             values_length: 0,
+            most_below: supernodes.iter().map(|s| s.below).max().unwrap_or(0),
             operations: supernodes.iter().map(Supernode::operations).sum(),
             supernodes,
             rows,
@@ -91,7 +109,7 @@ impl SymbolicFactor {
             trailing: Vec::new(),
             log_det_constraints: log_det_gram(constraints)?,
         };
-        symbolic.lay_out()?;
+        symbolic.lay_out();
         symbolic.find_slots(&trailing);
         Ok(Arc::new(symbolic))
     }
@@ -137,13 +155,11 @@ impl SymbolicFactor {
     }
 
     /// Places of panels, updates and fronts, and every row's place in the parent's front.
-    fn lay_out(&mut self) -> Result<(), GmrfError> {
+    fn lay_out(&mut self) {
         let mut values = 0usize;
         for node in &mut self.supernodes {
             node.values_start = values;
-            let panel = node.height().checked_mul(node.width);
-            let next = panel.and_then(|panel| values.checked_add(panel)).filter(|&v| v < LARGEST);
-            values = next.ok_or(GmrfError::TooLarge { order: self.pattern.order(), operations: self.operations })?;
+            values += node.height() * node.width;
         }
         self.values_length = values;
         for node in self.supernodes.iter().filter(|node| node.below > 0) {
@@ -164,7 +180,6 @@ impl SymbolicFactor {
             }
         }
         self.branch = schedule(&mut self.supernodes, &self.children);
-        Ok(())
     }
 
     fn find_slots(&mut self, trailing: &[usize]) {
@@ -207,5 +222,9 @@ impl SymbolicFactor {
     }
 }
 
-/// Values of `L` beyond which no machine of today holds them: 2⁴⁰ bytes.
-const LARGEST: usize = 1 << 37;
+/// Refuses a factor and a selected inverse of more than `limit` bytes together.
+fn check_memory(order: usize, column_counts: &[usize], limit: usize) -> Result<(), GmrfError> {
+    let entries = column_counts.iter().fold(0usize, |sum, &count| sum.saturating_add(count));
+    let bytes = entries.saturating_mul(2 * size_of::<f64>());
+    if bytes > limit { Err(GmrfError::TooLarge { order, bytes, limit }) } else { Ok(()) }
+}

@@ -4,7 +4,10 @@ use super::{EliminationOrder, inverse};
 use crate::constraint::LinearConstraints;
 use crate::error::GmrfError;
 
-pub(super) fn insert_multipliers(nodes: Vec<usize>, constraints: &LinearConstraints) -> Result<EliminationOrder, GmrfError> {
+pub(super) fn insert_multipliers(
+    nodes: Vec<usize>,
+    constraints: &LinearConstraints,
+) -> Result<EliminationOrder, GmrfError> {
     if constraints.is_empty() {
         return Ok(EliminationOrder { order: nodes, trailing: Vec::new() });
     }

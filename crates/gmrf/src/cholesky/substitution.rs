@@ -1,0 +1,136 @@
+//! Forward and backward substitution with the panels of the factor, for one right-hand side or many.
+
+use faer::linalg::{matmul, triangular_solve};
+use faer::prelude::{Reborrow, ReborrowMut};
+use faer::{Accum, MatMut, MatRef, Par};
+use pulp::{Arch, Simd, WithSimd};
+
+use super::symbolic::SymbolicFactor;
+use super::vector::{dot, subtract_columns};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// `L⁻¹` from the left.
+    Forward,
+    /// `L⁻ᵀ` from the left.
+    Backward,
+}
+
+/// A substitution in progress: `x` holds `count` values for each position, in elimination order.
+pub(super) struct Substitution<'a> {
+    pub(super) symbolic: &'a SymbolicFactor,
+    pub(super) values: &'a [f64],
+    pub(super) direction: Direction,
+    pub(super) x: &'a mut [f64],
+    /// The values of the rows below one supernode.
+    pub(super) buffer: &'a mut [f64],
+    pub(super) count: usize,
+}
+
+/// Multiplications of one supernode from which products by faer beat the vector loops.
+const LARGE: usize = 20_000;
+
+impl Substitution<'_> {
+    pub(super) fn run(self) {
+        Arch::new().dispatch(self);
+    }
+}
+
+impl WithSimd for Substitution<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { symbolic, values, direction, x, buffer, count } = self;
+        let last = symbolic.supernodes.len().wrapping_sub(1);
+        // a loop, not a closure: closures are compiled without the vector instructions
+        for k in 0..symbolic.supernodes.len() {
+            let node = &symbolic.supernodes[if direction == Direction::Forward { k } else { last - k }];
+            let panel = &values[node.values_start..node.values_start + node.height() * node.width];
+            let rows = symbolic.rows_below(node);
+            let (before, below) = x.split_at_mut((node.first + node.width) * count);
+            let own = &mut before[node.first * count..];
+            let offset = node.first + node.width;
+            let buffer = &mut buffer[..node.below * count];
+            if direction == Direction::Forward {
+                buffer.fill(0.0);
+                forward(simd, panel, own, buffer, count);
+                for (&row, from) in rows.iter().zip(buffer.chunks_exact(count)) {
+                    let to = &mut below[(row as usize - offset) * count..][..count];
+                    to.iter_mut().zip(from).for_each(|(x, b)| *x += b);
+                }
+            } else {
+                for (&row, to) in rows.iter().zip(buffer.chunks_exact_mut(count)) {
+                    to.copy_from_slice(&below[(row as usize - offset) * count..][..count]);
+                }
+                backward(simd, panel, own, buffer, count);
+            }
+        }
+    }
+}
+
+/// `own ← L_JJ⁻¹ own`, `buffer −= L_RJ own`.
+#[inline(always)]
+fn forward<S: Simd>(simd: S, panel: &[f64], own: &mut [f64], buffer: &mut [f64], count: usize) {
+    let (width, below) = (own.len() / count, buffer.len() / count);
+    let height = width + below;
+    if count == 1 {
+        for k in 0..width {
+            let column = &panel[k * height..(k + 1) * height];
+            let (done, rest) = own.split_at_mut(k + 1);
+            done[k] /= column[k];
+            let value = done[k];
+            rest.iter_mut().zip(&column[k + 1..]).for_each(|(x, l)| *x -= l * value);
+        }
+        if below > 0 {
+            subtract_columns(simd, buffer, (&panel[width..], height), width, |k| own[k]);
+        }
+    } else if height * width * count > LARGE {
+        let (l_jj, l_rj) = MatRef::from_column_major_slice(panel, height, width).split_at_row(width);
+        let mut own = MatMut::from_row_major_slice_mut(own, width, count);
+        triangular_solve::solve_lower_triangular_in_place(l_jj, own.rb_mut(), Par::Seq);
+        let buffer = MatMut::from_row_major_slice_mut(buffer, below, count);
+        matmul::matmul(buffer, Accum::Add, l_rj, own.rb(), -1.0, Par::Seq);
+    } else {
+        for k in 0..width {
+            let (done, rest) = own.split_at_mut(k * count);
+            let target = &mut rest[..count];
+            subtract_columns(simd, target, (done, count), k, |j| panel[j * height + k]);
+            let inverse = 1.0 / panel[k * height + k];
+            target.iter_mut().for_each(|x| *x *= inverse);
+        }
+        for (i, target) in buffer.chunks_exact_mut(count).enumerate() {
+            subtract_columns(simd, target, (own, count), width, |k| panel[k * height + width + i]);
+        }
+    }
+}
+
+/// `own ← L_JJ⁻ᵀ (own − L_RJᵀ buffer)`.
+#[inline(always)]
+fn backward<S: Simd>(simd: S, panel: &[f64], own: &mut [f64], buffer: &[f64], count: usize) {
+    let (width, below) = (own.len() / count, buffer.len() / count);
+    let height = width + below;
+    if count == 1 {
+        for k in (0..width).rev() {
+            let column = &panel[k * height..(k + 1) * height];
+            let within: f64 = own[k + 1..].iter().zip(&column[k + 1..]).map(|(x, l)| x * l).sum();
+            own[k] = (own[k] - within - dot(simd, buffer, &column[width..])) / column[k];
+        }
+    } else if height * width * count > LARGE {
+        let (l_jj, l_rj) = MatRef::from_column_major_slice(panel, height, width).split_at_row(width);
+        let mut own = MatMut::from_row_major_slice_mut(own, width, count);
+        let buffer = MatRef::from_row_major_slice(buffer, below, count);
+        matmul::matmul(own.rb_mut(), Accum::Add, l_rj.transpose(), buffer, -1.0, Par::Seq);
+        triangular_solve::solve_upper_triangular_in_place(l_jj.transpose(), own, Par::Seq);
+    } else {
+        for k in (0..width).rev() {
+            let column = &panel[k * height..(k + 1) * height];
+            let (head, later) = own.split_at_mut((k + 1) * count);
+            let target = &mut head[k * count..];
+            subtract_columns(simd, target, (later, count), width - k - 1, |j| column[k + 1 + j]);
+            subtract_columns(simd, target, (buffer, count), below, |i| column[width + i]);
+            let inverse = 1.0 / column[k];
+            target.iter_mut().for_each(|x| *x *= inverse);
+        }
+    }
+}
