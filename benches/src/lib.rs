@@ -1,5 +1,7 @@
 //! Problems that the benchmarks share.
 
+pub mod whole;
+
 use std::sync::Arc;
 
 use gmrf::SparsityPattern;
