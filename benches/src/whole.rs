@@ -80,7 +80,8 @@ fn epil() -> Problem {
 }
 
 fn table(columns: &[(&str, Vec<f64>)]) -> Table {
-    let add = |table: Table, (name, values): &(&str, Vec<f64>)| table.with_numeric(name, values).expect("equal lengths");
+    let add =
+        |table: Table, (name, values): &(&str, Vec<f64>)| table.with_numeric(name, values).expect("equal lengths");
     columns.iter().fold(Table::new(), add)
 }
 

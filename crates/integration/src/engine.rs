@@ -2,10 +2,11 @@
 
 use std::sync::Mutex;
 
-use laplace::{Approximation, LatentGaussianModel, Moments, NewtonOptions, Workspace};
+use laplace::{Approximation, Correction, LatentGaussianModel, Moments, NewtonOptions, Workspace};
 
 use crate::error::IntegrationError;
 use crate::executor::{Executor, map};
+use crate::hessian::Reparametrisation;
 use crate::objective::{Objective, ObjectiveValue};
 
 /// What is kept of one design point: `O(n + m)` numbers, no factor.
@@ -23,24 +24,70 @@ pub struct Start {
     theta: Vec<f64>,
     mode: Vec<f64>,
     derivatives: Vec<Vec<f64>>,
+    bend: Option<Bend>,
+}
+
+/// Second and third order along every axis of a standardised map.
+#[derive(Debug, Clone)]
+struct Bend {
+    map: Reparametrisation,
+    reach: f64,
+    /// Coefficients of `z_k²` and of `z_k³`.
+    orders: Vec<[Vec<f64>; 2]>,
 }
 
 /// A prediction reaches no further than this in any hyperparameter: beyond it the mode is no longer near its tangent.
 const FARTHEST_PREDICTION: f64 = 1.0;
 
 impl Start {
-    /// The mode predicted at `theta` to first order.
+    /// The mode predicted at `theta`.
     fn at(&self, theta: &[f64]) -> Vec<f64> {
         let mut x = self.mode.clone();
-        let farthest = theta.iter().zip(&self.theta).fold(0.0_f64, |a, (t, s)| a.max((t - s).abs()));
-        let share = (FARTHEST_PREDICTION / farthest).min(1.0);
-        for ((t, s), slope) in theta.iter().zip(&self.theta).zip(&self.derivatives) {
-            let step = share * (t - s);
-            if step != 0.0 {
-                x.iter_mut().zip(slope).for_each(|(x, d)| *x += step * d);
+        let Some(bend) = &self.bend else {
+            let farthest = theta.iter().zip(&self.theta).fold(0.0_f64, |a, (t, s)| a.max((t - s).abs()));
+            let share = (FARTHEST_PREDICTION / farthest).min(1.0);
+            for ((t, s), slope) in theta.iter().zip(&self.theta).zip(&self.derivatives) {
+                add(share * (t - s), slope, &mut x);
             }
+            return x;
+        };
+        let (z, origin) = (bend.map.z(theta), bend.map.z(&self.theta));
+        let z: Vec<f64> =
+            z.iter().zip(&origin).map(|(z, o)| (z - o).clamp(-1.5 * bend.reach, 1.5 * bend.reach)).collect();
+        for (j, slope) in self.derivatives.iter().enumerate() {
+            let step: f64 = bend.map.loading(j).iter().zip(&z).map(|(a, z)| a * z).sum();
+            add(step, slope, &mut x);
+        }
+        for ([second, third], z) in bend.orders.iter().zip(&z) {
+            add(z * z, second, &mut x);
+            add(z * z * z, third, &mut x);
         }
         x
+    }
+
+    /// Adds the cubics through the modes at `∓reach` on every axis of `map`, whose centre this start is.
+    pub(crate) fn bend<'b>(&mut self, map: &Reparametrisation, reach: f64, ends: impl Iterator<Item = [&'b [f64]; 2]>) {
+        let orders = ends.enumerate().map(|(k, [low, high])| {
+            let mut slope = vec![0.0; self.mode.len()];
+            for (j, derivative) in self.derivatives.iter().enumerate() {
+                add(map.loading(j)[k], derivative, &mut slope);
+            }
+            let second = low.iter().zip(high).zip(&self.mode);
+            let second = second.map(|((low, high), x)| (low + high - 2.0 * x) / (2.0 * reach * reach)).collect();
+            let third = low.iter().zip(high).zip(&slope);
+            let third =
+                third.map(|((low, high), d)| (0.5 * (high - low) - reach * d) / (reach * reach * reach)).collect();
+            [second, third]
+        });
+        let orders = orders.collect();
+        self.bend = Some(Bend { map: map.clone(), reach, orders });
+    }
+}
+
+/// `x += step · slope`.
+fn add(step: f64, slope: &[f64], x: &mut [f64]) {
+    if step != 0.0 {
+        x.iter_mut().zip(slope).for_each(|(x, d)| *x += step * d);
     }
 }
 
@@ -128,7 +175,7 @@ impl<'a> Engine<'a> {
         self.lease(|workspace| {
             let approximation = self.approximate_in(workspace, theta, None)?;
             let derivatives = approximation.mode_derivatives(self.model, workspace)?;
-            Ok(Start { theta: theta.to_vec(), mode: approximation.mode, derivatives })
+            Ok(Start { theta: theta.to_vec(), mode: approximation.mode, derivatives, bend: None })
         })
     }
 
@@ -144,17 +191,17 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// Values with moments of a batch, all from `start`, in order.
+    /// Values with moments of a batch, all from `start`, in order; `correction(i)` is that of point `i`.
     pub fn evaluate_batch(
         &self,
         thetas: &[Vec<f64>],
         start: &Start,
-        with_correction: bool,
+        correction: impl Fn(usize) -> Correction + Sync,
     ) -> Vec<Result<PointEvaluation, IntegrationError>> {
         map(self.executor, thetas.len(), |i| {
             self.lease(|workspace| {
                 let approximation = self.approximate_in(workspace, &thetas[i], Some(&start.at(&thetas[i])))?;
-                let moments = Moments::read(self.model, &approximation, workspace, with_correction)?;
+                let moments = Moments::read(self.model, &approximation, workspace, &correction(i))?;
                 Ok(PointEvaluation { approximation, moments })
             })
         })

@@ -3,6 +3,8 @@
 use std::f64::consts::PI;
 use std::time::{Duration, Instant};
 
+use laplace::Correction;
+
 use crate::criteria::Criteria;
 use crate::design::{
     DesignPoint, GridExploration, GridOptions, central_composite, empirical_bayes, product_gauss_hermite,
@@ -16,6 +18,7 @@ use crate::marginal::Marginal;
 use crate::mode::Mode;
 use crate::objective::ObjectiveValue;
 use crate::posterior::{Diagnostics, Evidence, ExploreOptions, IntegrationPoint, Posterior, Strategy, Timing};
+use crate::skeleton::Skeleton;
 use crate::skewed::SkewedGaussian;
 
 /// Design points of less posterior weight than this carry no moments: together they are below the accuracy of any rule.
@@ -38,6 +41,8 @@ pub(crate) struct Exploration<'a> {
     pub(crate) options: ExploreOptions,
     pub(crate) map: Reparametrisation,
     pub(crate) start: Start,
+    /// Where it can be evaluated and is worth it, what lies between its points is interpolated.
+    pub(crate) skeleton: Option<Skeleton>,
     pub(crate) greatest: f64,
     pub(crate) failed: Vec<(Vec<f64>, String)>,
     pub(crate) truncated: bool,
@@ -50,6 +55,7 @@ impl Exploration<'_> {
         let started = Instant::now();
         let p = mode.theta.len();
         let (strategy, name) = chosen(self.options.strategy, p, self.engine.model().symbolic().operations());
+        self.evaluate_skeleton(strategy);
         self.with_second_order = self.options.second_order && self.is_small_at_the_mode();
         let mut evaluated = self.evaluate_design(strategy)?;
         let used = self.uses_second_order(&evaluated);
@@ -151,17 +157,36 @@ impl Exploration<'_> {
         self.not_empty(evaluated, count)
     }
 
+    /// Evaluates the skeleton where a design of several points follows; a point of it that fails leaves every evaluation complete.
+    fn evaluate_skeleton(&mut self, strategy: Strategy) {
+        let p = self.map.mode.len();
+        if p == 0 || strategy == Strategy::EmpiricalBayes || self.engine.model().is_gaussian() {
+            return;
+        }
+        let points: Option<Vec<PointEvaluation>> = self.evaluate(&Skeleton::coordinates(p)).into_iter().collect();
+        if let Some(points) = points {
+            let skeleton = Skeleton::new(self.map.clone(), points);
+            skeleton.bend(&mut self.start);
+            self.skeleton = Some(skeleton);
+        }
+    }
+
     fn evaluate(&mut self, zs: &[Vec<f64>]) -> Vec<Option<PointEvaluation>> {
         let thetas: Vec<Vec<f64>> = zs.iter().map(|z| self.map.theta(z)).collect();
-        let results = self.engine.evaluate_batch(&thetas, &self.start, self.options.second_order);
-        let mut kept = Vec::with_capacity(results.len());
-        for (theta, result) in thetas.into_iter().zip(results) {
+        let known = |theta: &Vec<f64>| self.skeleton.as_ref().and_then(|skeleton| skeleton.find(theta).cloned());
+        let mut kept: Vec<Option<PointEvaluation>> = thetas.iter().map(known).collect();
+        let missing: Vec<usize> = (0..thetas.len()).filter(|&i| kept[i].is_none()).collect();
+        let wanted: Vec<Vec<f64>> = missing.iter().map(|&i| thetas[i].clone()).collect();
+        let correction = |i: usize| match &self.skeleton {
+            _ if !self.options.second_order => Correction::None,
+            Some(skeleton) => Correction::Given(skeleton.third_order(&wanted[i])),
+            None => Correction::Complete,
+        };
+        let results = self.engine.evaluate_batch(&wanted, &self.start, correction);
+        for ((i, theta), result) in missing.into_iter().zip(wanted).zip(results) {
             match result {
-                Ok(evaluation) => kept.push(Some(evaluation)),
-                Err(error) => {
-                    self.failed.push((theta, error.to_string()));
-                    kept.push(None);
-                }
+                Ok(evaluation) => kept[i] = Some(evaluation),
+                Err(error) => self.failed.push((theta, error.to_string())),
             }
         }
         kept
@@ -177,6 +202,9 @@ impl Exploration<'_> {
     /// The second-order terms weigh the design only if they are small at every point that matters: a term that is used at some
     /// points and not at others would tilt the density of `θ`.
     fn is_small_at_the_mode(&mut self) -> bool {
+        if let Some(skeleton) = &self.skeleton {
+            return skeleton.centre().moments.second_order.is_small();
+        }
         let centre = self.evaluate(&[vec![0.0; self.map.mode.len()]]);
         centre.iter().flatten().all(|point| point.moments.second_order.is_small())
     }
@@ -414,7 +442,7 @@ fn chosen(strategy: Strategy, p: usize, operations: f64) -> (Strategy, &'static 
     (strategy, name)
 }
 
-fn on_axis(dimension: usize, k: usize, value: f64) -> Vec<f64> {
+pub(crate) fn on_axis(dimension: usize, k: usize, value: f64) -> Vec<f64> {
     let mut z = vec![0.0; dimension];
     z[k] = value;
     z

@@ -94,6 +94,15 @@ impl Reparametrisation {
             .collect()
     }
 
+    /// `z(θ)`.
+    pub fn z(&self, theta: &[f64]) -> Vec<f64> {
+        let component = |k: usize| -> f64 {
+            let deviations = theta.iter().zip(&self.mode).zip(&self.vectors);
+            deviations.map(|((t, mode), row)| (t - mode) * row[k]).sum::<f64>() / self.scales[k]
+        };
+        (0..self.scales.len()).map(component).collect()
+    }
+
     /// `log |dθ/dz|`.
     pub fn log_jacobian(&self) -> f64 {
         self.scales.iter().map(|s| s.ln()).sum()
@@ -127,6 +136,7 @@ mod tests {
         }
         for z in [[1.0, 0.0], [0.3, -2.0]] {
             let t = map.theta(&z);
+            assert!(map.z(&t).iter().zip(&z).all(|(a, b)| (a - b).abs() < 1e-14));
             let d = [t[0] - mode[0], t[1] - mode[1]];
             let quadratic: f64 = (0..2).map(|i| (0..2).map(|j| d[i] * h[i][j] * d[j]).sum::<f64>()).sum();
             assert!((quadratic - z[0] * z[0] - z[1] * z[1]).abs() < 1e-10);

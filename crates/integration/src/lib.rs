@@ -12,6 +12,7 @@ pub mod marginal;
 pub mod mode;
 pub mod objective;
 pub mod posterior;
+mod skeleton;
 pub mod skewed;
 mod spline;
 

@@ -174,6 +174,7 @@ impl Posterior {
             options: *options,
             map,
             start,
+            skeleton: None,
             greatest: mode.value,
             failed: Vec::new(),
             truncated: false,

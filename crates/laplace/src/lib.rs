@@ -13,7 +13,7 @@ pub mod newton;
 pub mod workspace;
 
 pub use approximation::Approximation;
-pub use correction::{Cavity, Moment, Moments, SecondOrder};
+pub use correction::{Cavity, Correction, Moment, Moments, SecondOrder, ThirdOrder};
 pub use design::Design;
 pub use error::LaplaceError;
 pub use likelihood::{Derivatives, Likelihood, Order, ThetaDerivatives};

@@ -11,7 +11,8 @@ use common::{Chain, Coefficients, Family, Kind};
 use faer::Mat;
 use gmrf::{LatentModel, LinearConstraints};
 use laplace::{
-    Approximation, Design, Effect, LaplaceError, LatentGaussianModel, Moments, NewtonOptions, Observations, Workspace,
+    Approximation, Correction, Design, Effect, LaplaceError, LatentGaussianModel, Moments, NewtonOptions, Observations,
+    Workspace,
 };
 
 const N: usize = 9;
@@ -206,7 +207,7 @@ fn second_order_terms_bring_constant_mean_and_skewness_closer_to_the_exact_ones(
         let model = LatentGaussianModel::new(effects, observations, design).unwrap();
         let mut workspace = Workspace::new(&model);
         let laplace = Approximation::evaluate(&model, &[], None, &mut workspace, &NewtonOptions::default()).unwrap();
-        let moments = Moments::read(&model, &laplace, &mut workspace, true).unwrap();
+        let moments = Moments::read(&model, &laplace, &mut workspace, &Correction::Complete).unwrap();
         let (log_z, mean, third) = moments_by_quadrature(|x| {
             let prior = 0.5 * (precision / (2.0 * PI)).ln() - 0.5 * precision * x * x;
             prior

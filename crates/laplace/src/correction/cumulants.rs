@@ -4,12 +4,15 @@ use crate::error::LaplaceError;
 use crate::model::LatentGaussianModel;
 use crate::workspace::Workspace;
 
-/// Operations up to which the exact sums are formed, about a tenth of a second.
-pub(crate) const EXACT_WORK: f64 = 4e7;
+/// Operations up to which the exact sums are formed, some tenths of a second.
+pub(crate) const EXACT_WORK: f64 = 4e8;
 /// Neighbouring rows looked at for each row of a large model.
 const NEIGHBOURS: usize = 64;
+/// Rows whose covariances are solved for together.
+const BLOCK: usize = 16;
 
-pub(super) struct ThirdOrder {
+/// Third cumulants of every node and predictor and the sum over pairs of rows.
+pub(super) struct ThirdCumulants {
     /// `κ₃` of every node.
     pub(super) nodes: Vec<f64>,
     /// `κ₃` of every predictor.
@@ -19,8 +22,8 @@ pub(super) struct ThirdOrder {
     pub(super) exact: bool,
 }
 
-impl ThirdOrder {
-    pub(super) fn zero(nodes: usize, rows: usize) -> Self {
+impl ThirdCumulants {
+    fn zero(nodes: usize, rows: usize) -> Self {
         Self { nodes: vec![0.0; nodes], predictors: vec![0.0; rows], pairs: 0.0, exact: true }
     }
 
@@ -33,31 +36,35 @@ impl ThirdOrder {
         }
     }
 
-    /// `c = Σ a_i` for every row `i` in turn.
+    /// `c = Σ a_i` for every row `i`, a block of rows at a time.
     fn exact(model: &LatentGaussianModel, workspace: &mut Workspace) -> Result<Self, LaplaceError> {
         let mut out = Self::zero(model.nodes(), model.rows());
-        for i in 0..model.rows() {
-            let l3 = workspace.third[i];
-            if l3 == 0.0 {
-                continue;
+        let rows: Vec<usize> = (0..model.rows()).filter(|&i| workspace.third[i] != 0.0).collect();
+        let mut columns = vec![0.0; model.nodes() * BLOCK];
+        let mut work = vec![0.0; workspace.factor.work_length() * BLOCK];
+        for block in rows.chunks(BLOCK) {
+            columns.fill(0.0);
+            let mut weights = [0.0; BLOCK];
+            for (r, &i) in block.iter().enumerate() {
+                weights[r] = workspace.third[i];
+                let (nodes, values) = model.design().row(i);
+                nodes.iter().zip(values).for_each(|(&j, a)| columns[j * BLOCK + r] = *a);
             }
-            workspace.step.fill(0.0);
-            let (columns, values) = model.design().row(i);
-            for (&j, a) in columns.iter().zip(values) {
-                workspace.step[j] = *a;
+            workspace.factor.solve_many_in_place(&mut columns, BLOCK, &mut work)?;
+            for (kappa, c) in out.nodes.iter_mut().zip(columns.as_chunks::<BLOCK>().0) {
+                *kappa += weighted_cubes(&weights, c);
             }
-            workspace.factor.solve_in_place(&mut workspace.step, &mut workspace.solve)?;
-            for (kappa, c) in out.nodes.iter_mut().zip(&workspace.step) {
-                *kappa += l3 * c * c * c;
+            for (k, kappa) in out.predictors.iter_mut().enumerate() {
+                let (nodes, values) = model.design().row(k);
+                let mut covariances = [0.0; BLOCK];
+                for (&j, a) in nodes.iter().zip(values) {
+                    let column = &columns[j * BLOCK..(j + 1) * BLOCK];
+                    covariances.iter_mut().zip(column).for_each(|(s, c)| *s += a * c);
+                }
+                let cubes = weighted_cubes(&weights, &covariances);
+                *kappa += cubes;
+                out.pairs += workspace.third[k] * cubes;
             }
-            model.design().multiply(&workspace.step, &mut workspace.row_buffer);
-            let mut row = 0.0;
-            for ((kappa, s), other) in out.predictors.iter_mut().zip(&workspace.row_buffer).zip(&workspace.third) {
-                let cube = s * s * s;
-                *kappa += l3 * cube;
-                row += other * cube;
-            }
-            out.pairs += l3 * row;
         }
         Ok(out)
     }
@@ -87,6 +94,15 @@ impl ThirdOrder {
         }
         out
     }
+}
+
+/// `Σ_r w_r c_r³`.
+fn weighted_cubes(weights: &[f64; BLOCK], c: &[f64; BLOCK]) -> f64 {
+    let mut terms = [0.0; BLOCK];
+    for ((term, w), c) in terms.iter_mut().zip(weights).zip(c) {
+        *term = w * c * c * c;
+    }
+    terms.iter().sum()
 }
 
 /// `S_ik` from the selected entries; a covariance beyond the pattern counts as zero.

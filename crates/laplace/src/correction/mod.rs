@@ -3,4 +3,4 @@
 mod cumulants;
 mod moments;
 
-pub use moments::{Cavity, Moment, Moments, SecondOrder};
+pub use moments::{Cavity, Correction, Moment, Moments, SecondOrder, ThirdOrder};

@@ -4,7 +4,7 @@
 //! `E[x|θ,y] ≈ x* + w`, `κ₃(x_j) ≈ Σ_m ℓ‴_m (ΣAᵀ)³_jm`, and
 //! `log Z ≈ Laplace + ⅛ Σ ℓ⁗_m v_m² + ½ gᵀw + (1/12) Σ_mk ℓ‴_m ℓ‴_k S³_mk`.
 
-use super::cumulants::ThirdOrder;
+use super::cumulants::ThirdCumulants;
 use crate::approximation::Approximation;
 use crate::error::LaplaceError;
 use crate::model::LatentGaussianModel;
@@ -19,6 +19,8 @@ pub struct SecondOrder {
     pub cubic_shift: f64,
     /// `(1/12) Σ ℓ‴_m ℓ‴_k S_mk³`.
     pub cubic_pairs: f64,
+    /// Its diagonal, `(1/12) Σ ℓ‴_m² v_m³`.
+    pub cubic_diagonal: f64,
     /// `Σ W v`, the effective number of parameters.
     pub effective_parameters: f64,
 }
@@ -83,48 +85,94 @@ pub struct Moments {
     pub third_order_exact: bool,
 }
 
+/// The third-order part of the correction: the sums over pairs of rows, which cost more than all the rest together but vary
+/// slowly with `θ`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ThirdOrder {
+    /// Skewness of every node, length `n`.
+    pub nodes: Vec<f64>,
+    /// Skewness of every linear predictor, length `m`.
+    pub predictors: Vec<f64>,
+    /// `Σ ℓ‴_m ℓ‴_k S_mk³` over its diagonal `Σ ℓ‴_m² v_m³`, which is known at every `θ`.
+    pub pairs_over_diagonal: f64,
+    /// Whether every sum is complete.
+    pub exact: bool,
+}
+
+/// What corrects the Gaussian approximation at the mode.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Correction {
+    /// Nothing: means at the mode, no skewness.
+    None,
+    /// Every term at this `θ`.
+    Complete,
+    /// First- and second-order terms at this `θ`, the third-order part from elsewhere, such as interpolated in `θ`.
+    Given(ThirdOrder),
+}
+
 impl Moments {
+    /// The third-order part, to interpolate it.
+    pub fn third_order(&self) -> ThirdOrder {
+        let SecondOrder { cubic_pairs, cubic_diagonal, .. } = self.second_order;
+        ThirdOrder {
+            nodes: self.nodes.iter().map(|moment| moment.skewness).collect(),
+            predictors: self.predictors.iter().map(|moment| moment.skewness).collect(),
+            pairs_over_diagonal: if cubic_diagonal > 0.0 { cubic_pairs / cubic_diagonal } else { 0.0 },
+            exact: self.third_order_exact,
+        }
+    }
+
     /// Reads the moments off the workspace in which `approximation` was evaluated last.
     ///
-    /// `with_correction` false leaves mean and skewness those of the Gaussian at the mode. Cost: one solve for each row up to
-    /// about 4·10⁷ operations, beyond it a pass over neighbouring rows.
+    /// Cost of a complete correction: a solve for each row up to about 4·10⁸ operations, beyond it a pass over neighbouring rows;
+    /// of any other: a pass over nodes and rows.
     ///
     /// # Errors
-    /// [`LaplaceError::LengthMismatch`] if the workspace belongs to another model.
+    /// [`LaplaceError::LengthMismatch`] if the workspace belongs to another model, or what is given does.
     pub fn read(
         model: &LatentGaussianModel,
         approximation: &Approximation,
         workspace: &mut Workspace,
-        with_correction: bool,
+        correction: &Correction,
     ) -> Result<Self, LaplaceError> {
         let (n, m) = (model.nodes(), model.rows());
         crate::model::expect_length("workspace", n, workspace.x.len())?;
-        let curved = with_correction && !model.is_gaussian();
-        let third = if curved { ThirdOrder::compute(model, workspace)? } else { ThirdOrder::zero(n, m) };
+        let curved = *correction != Correction::None && !model.is_gaussian();
         let mut variances = vec![0.0; n];
         workspace.inverse.fill_variances(&mut variances)?;
+        let complete;
+        let third = match correction {
+            Correction::Given(third) if curved => {
+                crate::model::expect_length("skewness of nodes", n, third.nodes.len())?;
+                crate::model::expect_length("skewness of predictors", m, third.predictors.len())?;
+                Some(third)
+            }
+            Correction::Complete if curved => {
+                complete = standardised(&ThirdCumulants::compute(model, workspace)?, workspace, &variances);
+                Some(&complete)
+            }
+            _ => None,
+        };
         let shift = |j: usize| if curved { workspace.mean_shift[j] } else { 0.0 };
-        let nodes = (0..n).map(|j| moment(approximation.mode[j] + shift(j), variances[j], third.nodes[j])).collect();
+        let moment = |mean: f64, variance: f64, skewness: Option<&f64>| Moment {
+            mean,
+            variance: variance.max(0.0),
+            skewness: skewness.copied().unwrap_or(0.0),
+        };
+        let nodes = (0..n)
+            .map(|j| moment(approximation.mode[j] + shift(j), variances[j], third.map(|third| &third.nodes[j])))
+            .collect();
         let predictors = (0..m)
             .map(|i| {
                 let (columns, values) = model.design().row(i);
                 let moved: f64 = columns.iter().zip(values).map(|(&j, a)| a * shift(j)).sum();
-                moment(workspace.eta[i] + moved, workspace.predictor_variance[i], third.predictors[i])
+                let skewness = third.map(|third| &third.predictors[i]);
+                moment(workspace.eta[i] + moved, workspace.predictor_variance[i], skewness)
             })
             .collect();
-        let rows = workspace.second.iter().zip(&workspace.predictor_variance);
-        let effective_parameters = rows.map(|(l2, v)| -l2 * v).sum();
-        let mut second_order =
-            SecondOrder { quartic: 0.0, cubic_shift: 0.0, cubic_pairs: third.pairs / 12.0, effective_parameters };
-        if curved {
-            let terms = workspace.fourth.iter().zip(&workspace.predictor_variance);
-            second_order.quartic = terms.map(|(l4, v)| l4 * v * v).sum::<f64>() / 8.0;
-            model.design().multiply(&workspace.mean_shift, &mut workspace.row_buffer);
-            let terms = workspace.third.iter().zip(&workspace.predictor_variance).zip(&workspace.row_buffer);
-            second_order.cubic_shift = terms.map(|((l3, v), moved)| l3 * v * moved).sum::<f64>() / 4.0;
-        }
+        let second_order = second_order(model, workspace, curved, third.map_or(0.0, |third| third.pairs_over_diagonal));
         let cavities = (0..m).map(|i| cavity(workspace, i)).collect();
-        Ok(Self { nodes, predictors, cavities, second_order, third_order_exact: third.exact })
+        Ok(Self { nodes, predictors, cavities, second_order, third_order_exact: third.is_none_or(|third| third.exact) })
     }
 }
 
@@ -143,8 +191,38 @@ fn cavity(workspace: &Workspace, i: usize) -> Cavity {
     Cavity { mean: mode - variance_without * slope, variance: variance_without }
 }
 
-fn moment(mean: f64, variance: f64, third_cumulant: f64) -> Moment {
-    let variance = variance.max(0.0);
-    let cubed = variance * variance.sqrt();
-    Moment { mean, variance, skewness: if cubed > 0.0 { third_cumulant / cubed } else { 0.0 } }
+fn second_order(model: &LatentGaussianModel, workspace: &mut Workspace, curved: bool, pairs: f64) -> SecondOrder {
+    let rows = workspace.second.iter().zip(&workspace.predictor_variance);
+    let effective_parameters = rows.map(|(l2, v)| -l2 * v).sum();
+    let mut out =
+        SecondOrder { quartic: 0.0, cubic_shift: 0.0, cubic_pairs: 0.0, cubic_diagonal: 0.0, effective_parameters };
+    if curved {
+        out.cubic_diagonal = diagonal(workspace) / 12.0;
+        out.cubic_pairs = pairs * out.cubic_diagonal;
+        let terms = workspace.fourth.iter().zip(&workspace.predictor_variance);
+        out.quartic = terms.map(|(l4, v)| l4 * v * v).sum::<f64>() / 8.0;
+        model.design().multiply(&workspace.mean_shift, &mut workspace.row_buffer);
+        let terms = workspace.third.iter().zip(&workspace.predictor_variance).zip(&workspace.row_buffer);
+        out.cubic_shift = terms.map(|((l3, v), moved)| l3 * v * moved).sum::<f64>() / 4.0;
+    }
+    out
+}
+
+/// `Σ ℓ‴_m² v_m³`.
+fn diagonal(workspace: &Workspace) -> f64 {
+    workspace.third.iter().zip(&workspace.predictor_variance).map(|(l3, v)| l3 * l3 * v * v * v).sum()
+}
+
+fn standardised(cumulants: &ThirdCumulants, workspace: &Workspace, variances: &[f64]) -> ThirdOrder {
+    let skewness = |(third, variance): (&f64, &f64)| {
+        let cubed = variance * variance.sqrt();
+        if cubed > 0.0 { third / cubed } else { 0.0 }
+    };
+    let diagonal = diagonal(workspace);
+    ThirdOrder {
+        nodes: cumulants.nodes.iter().zip(variances).map(skewness).collect(),
+        predictors: cumulants.predictors.iter().zip(&workspace.predictor_variance).map(skewness).collect(),
+        pairs_over_diagonal: if diagonal > 0.0 { cumulants.pairs / diagonal } else { 0.0 },
+        exact: cumulants.exact,
+    }
 }

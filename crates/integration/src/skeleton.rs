@@ -1,0 +1,85 @@
+//! What varies slowly with `θ` is computed at the centre of the design and on its axes, and interpolated between: the
+//! third-order part of the correction, which costs more than an evaluation, and the modes from which searches start.
+
+use laplace::ThirdOrder;
+
+use crate::engine::{PointEvaluation, Start};
+use crate::hessian::Reparametrisation;
+
+/// Distance from the centre at which the axes are evaluated, in standard deviations.
+const REACH: f64 = 2.0;
+/// Beyond this multiple of the distance nothing is extrapolated.
+const FURTHEST: f64 = 1.25;
+
+/// Complete evaluations at the centre and at both sides of every axis.
+pub(crate) struct Skeleton {
+    map: Reparametrisation,
+    /// The centre, then for each axis the points at `−REACH` and at `REACH`.
+    points: Vec<PointEvaluation>,
+    third_order: Vec<ThirdOrder>,
+}
+
+impl Skeleton {
+    /// Where it is evaluated, in standardised coordinates of dimension `p`.
+    pub(crate) fn coordinates(p: usize) -> Vec<Vec<f64>> {
+        let mut out = vec![vec![0.0; p]];
+        out.extend((0..p).flat_map(|k| [-REACH, REACH].map(|z| crate::exploration::on_axis(p, k, z))));
+        out
+    }
+
+    /// From the evaluations at [`coordinates`](Self::coordinates).
+    pub(crate) fn new(map: Reparametrisation, points: Vec<PointEvaluation>) -> Self {
+        let third_order = points.iter().map(|point| point.moments.third_order()).collect();
+        Self { map, points, third_order }
+    }
+
+    pub(crate) fn centre(&self) -> &PointEvaluation {
+        &self.points[0]
+    }
+
+    /// The evaluation at exactly `theta`, if it is one of the skeleton's.
+    pub(crate) fn find(&self, theta: &[f64]) -> Option<&PointEvaluation> {
+        self.points.iter().find(|point| point.approximation.theta == theta)
+    }
+
+    /// The weights of a sum of parabolas, one along each axis, through the skeleton's points.
+    fn weights(&self, theta: &[f64]) -> Vec<f64> {
+        let z = self.map.z(theta);
+        let mut weights = vec![1.0];
+        for z in z {
+            let s = (z / REACH).clamp(-FURTHEST, FURTHEST);
+            weights[0] -= s * s;
+            weights.extend([0.5 * (s * s - s), 0.5 * (s * s + s)]);
+        }
+        weights
+    }
+
+    /// The third-order part interpolated at `theta`. Cost: a pass over nodes and rows for every point of the skeleton.
+    pub(crate) fn third_order(&self, theta: &[f64]) -> ThirdOrder {
+        let weights = self.weights(theta);
+        let sum = |of: &dyn Fn(&ThirdOrder) -> &Vec<f64>| {
+            let mut total = vec![0.0; of(&self.third_order[0]).len()];
+            for (weight, part) in weights.iter().zip(&self.third_order) {
+                total.iter_mut().zip(of(part)).for_each(|(total, value)| *total += weight * value);
+            }
+            total
+        };
+        ThirdOrder {
+            nodes: sum(&|part| &part.nodes),
+            predictors: sum(&|part| &part.predictors),
+            pairs_over_diagonal: weights
+                .iter()
+                .zip(&self.third_order)
+                .map(|(w, part)| w * part.pairs_over_diagonal)
+                .sum(),
+            exact: self.third_order.iter().all(|part| part.exact),
+        }
+    }
+
+    /// Bends the predictions of `start`, which lies at the centre: along each axis a cubic through the modes at its ends.
+    pub(crate) fn bend(&self, start: &mut Start) {
+        let ends =
+            self.points[1..].chunks_exact(2).map(|pair| [0, 1].map(|side| pair[side].approximation.mode.as_slice()));
+        start.bend(&self.map, REACH, ends);
+    }
+}
