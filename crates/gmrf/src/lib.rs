@@ -26,6 +26,7 @@ pub use field::Gmrf;
 pub use graph::Graph;
 pub use hyperparameter::{Hyperparameter, HyperparameterBlock, Reported, Transform};
 pub use latent::{LatentModel, LogDeterminant, Part};
+pub use memory::physical as physical_memory;
 pub use ordering::Ordering;
 pub use pattern::SparsityPattern;
 pub use prior::Prior;

@@ -1,7 +1,7 @@
 //! How much memory the machine has.
 
 /// Bytes of physical memory, `usize::MAX` where the system does not tell.
-pub(crate) fn physical() -> usize {
+pub fn physical() -> usize {
     std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| total(&text)).unwrap_or(usize::MAX)
 }
 

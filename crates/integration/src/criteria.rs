@@ -1,21 +1,29 @@
 //! Criteria of fit and of prediction: DIC, WAIC, CPO and PIT.
 //!
 //! Leave-one-out densities integrate the likelihood over the predictor's cavity, the Gaussian approximation without the row's
-//! own quadratic term: `CPO_i = [Σ_k w_k / p(y_i|y_−i, θ_k)]⁻¹`, and PIT mixes with weights `w_k / p(y_i|y_−i, θ_k)`.
+//! own quadratic term: `CPO_i = [Σ_k w_k / p(y_i|y_−i, θ_k)]⁻¹`, and PIT mixes with weights `w_k / p(y_i|y_−i, θ_k)`; where the likelihood has no
+//! hyperparameters, over one Gaussian with the moments of the cavities' mixture.
 
-use laplace::{Derivatives, LatentGaussianModel, Order, Owner};
+use std::ops::Range;
 
+use laplace::{Cavity, Derivatives, LatentGaussianModel, Order, Owner};
+
+use crate::design::gauss_hermite;
 use crate::engine::PointEvaluation;
 use crate::error::IntegrationError;
 use crate::executor::{Executor, map};
 use crate::skewed::SkewedGaussian;
 
-/// Half-width in standard deviations of the grid over a predictor's conditional density.
-const WIDTH: f64 = 6.0;
-/// Nodes of that grid; the trapezoid rule on a smooth density with this step is exact to rounding.
-const NODES: usize = 25;
-/// Design points below this posterior weight are left out.
-const NEGLIGIBLE_WEIGHT: f64 = 1e-7;
+/// Nodes of the Gauss–Hermite rule over a predictor's conditional density. The density of the row with its cavity over that
+/// density is nearly constant, and the log-density nearly a parabola.
+const NODES: usize = 9;
+/// Nodes of the trapezoid rule over a row's predictive predictor for its PIT, and half its width in standard deviations.
+const PIT_NODES: usize = 25;
+const PIT_WIDTH: f64 = 5.0;
+/// Posterior weight of the design points that are left out, together.
+const NEGLIGIBLE_WEIGHT: f64 = 1e-4;
+/// Rows that a task takes at a time.
+const ROWS: usize = 512;
 
 /// Criteria of the whole fit and of every observation.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,25 +58,16 @@ struct Row {
     predictor: f64,
     failed: bool,
     observed: bool,
-}
-
-impl Row {
-    fn add(&mut self, other: &Self) {
-        self.density += other.density;
-        self.log_density += other.log_density;
-        self.log_density_squared += other.log_density_squared;
-        self.inverse_density += other.inverse_density;
-        self.pit += other.pit;
-        self.predictor += other.predictor;
-        self.failed |= other.failed;
-        self.observed |= other.observed;
-    }
+    /// Moments of the cavities' mixture about the first one's mean, each weighed by its inverse density.
+    origin: f64,
+    first: f64,
+    second: f64,
 }
 
 impl Criteria {
     /// From the design's evaluations, their weights (which sum to one) and the mode of `θ`.
     ///
-    /// Cost: two grids of 25 evaluations of the likelihood for each row and each design point.
+    /// Cost: 9 evaluations of the likelihood for each row and each design point, and 25 of its distribution function for each row.
     ///
     /// # Errors
     /// Those of the likelihood.
@@ -78,13 +77,16 @@ impl Criteria {
         (points, weights): (&[PointEvaluation], &[f64]),
         mode: &[f64],
     ) -> Result<Self, IntegrationError> {
-        let used: Vec<(&PointEvaluation, f64)> =
-            points.iter().zip(weights.iter().copied()).filter(|(_, weight)| *weight > NEGLIGIBLE_WEIGHT).collect();
-        let mut rows = vec![Row::default(); model.rows()];
-        for sums in map(executor, used.len(), |k| point_sums(model, used[k].0, used[k].1)) {
-            for (row, point) in rows.iter_mut().zip(sums?) {
-                row.add(&point);
-            }
+        let used = weighty(points, weights);
+        let rule = Rule::new()?;
+        let mut chunks: Vec<(usize, Range<usize>)> = Vec::new();
+        for k in 0..model.observations().len() {
+            let m = model.observation_rows(k).len();
+            chunks.extend((0..m).step_by(ROWS).map(|start| (k, start..m.min(start + ROWS))));
+        }
+        let mut rows = Vec::with_capacity(model.rows());
+        for sums in map(executor, chunks.len(), |c| chunk_sums(model, &used, &rule, chunks[c].clone())) {
+            rows.extend(sums?);
         }
         let observed = |i: usize| rows[i].observed;
         let plug_in = plug_in_log_density(model, &rows, mode)?;
@@ -123,71 +125,143 @@ impl Criteria {
     }
 }
 
-/// One design point's part of every row's sums.
-fn point_sums(model: &LatentGaussianModel, point: &PointEvaluation, weight: f64) -> Result<Vec<Row>, IntegrationError> {
-    let mut rows = vec![Row::default(); model.rows()];
-    for k in 0..model.observations().len() {
-        let block = &mut rows[model.observation_rows(k)];
-        add_block(model, (k, point), block)?;
-        let likelihood = &model.observations()[k].likelihood;
-        for (_, sums) in block.iter_mut().enumerate().filter(|(row, _)| likelihood.is_observed(*row)) {
-            sums.observed = true;
-            // so far the density without the row, which divides
-            let without = sums.inverse_density;
-            sums.failed |= without.is_nan() || without <= 0.0;
-            sums.inverse_density = weight / without;
-            sums.pit *= weight / without;
-            for sum in [&mut sums.density, &mut sums.log_density, &mut sums.log_density_squared, &mut sums.predictor] {
-                *sum *= weight;
+/// The points that carry all but [`NEGLIGIBLE_WEIGHT`], in the order of the design, their weights summing to one.
+fn weighty<'p>(points: &'p [PointEvaluation], weights: &[f64]) -> Vec<(&'p PointEvaluation, f64)> {
+    let mut order: Vec<usize> = (0..points.len()).collect();
+    order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]).then(a.cmp(&b)));
+    let (mut kept, mut total) = (Vec::new(), 0.0);
+    for k in order {
+        if total >= 1.0 - NEGLIGIBLE_WEIGHT {
+            break;
+        }
+        total += weights[k];
+        kept.push(k);
+    }
+    kept.sort_unstable();
+    kept.into_iter().map(|k| (&points[k], weights[k] / total)).collect()
+}
+
+/// A Gauss–Hermite rule for the standard normal density.
+struct Rule {
+    z: Vec<f64>,
+    weights: Vec<f64>,
+}
+
+impl Rule {
+    fn new() -> Result<Self, IntegrationError> {
+        let (z, weights) = gauss_hermite(NODES)?;
+        Ok(Self { z, weights })
+    }
+}
+
+/// The sums over all design points of some rows of block `k`.
+fn chunk_sums(
+    model: &LatentGaussianModel,
+    points: &[(&PointEvaluation, f64)],
+    rule: &Rule,
+    (k, range): (usize, Range<usize>),
+) -> Result<Vec<Row>, IntegrationError> {
+    let likelihood = &model.observations()[k].likelihood;
+    let mut rows = vec![Row::default(); range.len()];
+    for (row, i) in rows.iter_mut().zip(range.clone()) {
+        row.observed = likelihood.is_observed(i);
+    }
+    let block = model.observation_rows(k);
+    let collapsed = likelihood.hyperparameters().is_empty();
+    let mut eta = vec![0.0; range.len()];
+    let mut out = Derivatives::zeros(range.len(), gmrf::latent::hyperparameter_count(likelihood.hyperparameters()));
+    let mut part = rows.clone();
+    for &(point, weight) in points {
+        let theta = model.owner_theta(Owner::Likelihood(k), &point.approximation.theta);
+        let own = block.start + range.start..block.start + range.end;
+        let (moments, cavities) = (&point.moments.predictors[own.clone()], &point.moments.cavities[own]);
+        part.iter_mut().for_each(|row| *row = Row::default());
+        let densities: Vec<SkewedGaussian> =
+            moments.iter().map(|m| SkewedGaussian::new(m.mean, m.variance.sqrt(), m.skewness)).collect();
+        for (z, w) in rule.z.iter().zip(&rule.weights) {
+            eta.iter_mut().zip(&densities).for_each(|(eta, density)| *eta = density.at(*z));
+            likelihood.evaluate(&theta, range.clone(), &eta, Order::Value, &mut out)?;
+            for (((part, value), (eta, density)), cavity) in
+                part.iter_mut().zip(&out.value).zip(eta.iter().zip(&densities)).zip(cavities)
+            {
+                let likelihood = value.exp();
+                part.density += w * likelihood;
+                // a value of −∞ has no mass under the exact posterior
+                part.log_density += w * value.max(-1e300);
+                part.log_density_squared += w * value.max(-1e150).powi(2);
+                // dη is that of the node's own density
+                part.inverse_density += w * likelihood * (ln_normal(*eta, cavity) - density.ln_pdf(*eta)).exp();
             }
+        }
+        for (row, i) in range.clone().enumerate() {
+            let cavity = &cavities[row];
+            let mut pit = 0.0;
+            if !collapsed && cavity.variance.is_finite() {
+                for (z, w) in rule.z.iter().zip(&rule.weights) {
+                    let eta = cavity.mean + cavity.variance.sqrt() * z;
+                    pit += w * likelihood.cumulative(&theta, i, eta).unwrap_or(0.0);
+                }
+            }
+            rows[row].add(&part[row], weight, (moments[row].mean, cavity, pit));
+        }
+    }
+    if collapsed {
+        for (row, i) in rows.iter_mut().zip(range).filter(|(row, _)| row.observed) {
+            let cumulative = |eta: f64| likelihood.cumulative(&[], i, eta).unwrap_or(0.0);
+            row.pit = row.collapsed_pit(cumulative) * row.inverse_density;
         }
     }
     Ok(rows)
 }
 
-/// The unweighted sums of block `k`, all rows at one node of the rule after the other.
-fn add_block(
-    model: &LatentGaussianModel,
-    (k, point): (usize, &PointEvaluation),
-    sums: &mut [Row],
-) -> Result<(), IntegrationError> {
-    let likelihood = &model.observations()[k].likelihood;
-    let theta = model.owner_theta(Owner::Likelihood(k), &point.approximation.theta);
-    let range = model.observation_rows(k);
-    let (moments, cavities) = (&point.moments.predictors[range.clone()], &point.moments.cavities[range]);
-    let densities: Vec<SkewedGaussian> =
-        moments.iter().map(|m| SkewedGaussian::new(m.mean, m.variance.sqrt(), m.skewness)).collect();
-    for ((sums, moment), cavity) in sums.iter_mut().zip(moments).zip(cavities) {
-        sums.predictor = moment.mean;
-        sums.failed = !cavity.variance.is_finite();
+/// Logarithm of the cavity's density; `−∞` where there is none.
+fn ln_normal(x: f64, cavity: &Cavity) -> f64 {
+    let u = x - cavity.mean;
+    -0.5 * (u * u / cavity.variance + (2.0 * std::f64::consts::PI * cavity.variance).ln())
+}
+
+impl Row {
+    /// Adds the integrals of one design point.
+    fn add(&mut self, part: &Self, weight: f64, (mean, cavity, pit): (f64, &Cavity, f64)) {
+        self.predictor += weight * mean;
+        if !self.observed {
+            return;
+        }
+        self.density += weight * part.density;
+        self.log_density += weight * part.log_density;
+        self.log_density_squared += weight * part.log_density_squared;
+        let without = part.inverse_density;
+        if !cavity.variance.is_finite() || without.is_nan() || without <= 0.0 {
+            self.failed = true;
+            return;
+        }
+        let inverse = weight / without;
+        if self.inverse_density == 0.0 {
+            self.origin = cavity.mean;
+        }
+        let moved = cavity.mean - self.origin;
+        self.inverse_density += inverse;
+        self.first += inverse * moved;
+        self.second += inverse * (cavity.variance + moved * moved);
+        self.pit += inverse * pit;
     }
-    let m = sums.len();
-    let (mut eta, mut out) = (vec![0.0; m], Derivatives::zeros(m, theta.len()));
-    let step = 2.0 * WIDTH / (NODES - 1) as f64;
-    let z = |node: usize| -WIDTH + step * node as f64;
-    let total: f64 = (0..NODES).map(|node| (-0.5 * z(node) * z(node)).exp()).sum();
-    for node in 0..NODES {
-        let z = z(node);
-        let w = (-0.5 * z * z).exp() / total;
-        eta.iter_mut().zip(&densities).for_each(|(eta, density)| *eta = density.at(z));
-        likelihood.evaluate(&theta, 0..m, &eta, Order::Value, &mut out)?;
-        for (sums, value) in sums.iter_mut().zip(&out.value) {
-            sums.density += w * value.exp();
-            // a value of −∞ has no mass under the exact posterior
-            sums.log_density += w * value.max(-1e300);
-            sums.log_density_squared += w * value.max(-1e150).powi(2);
+
+    /// The distribution function averaged over the Gaussian with the moments of the cavities' mixture.
+    fn collapsed_pit(&self, cumulative: impl Fn(f64) -> f64) -> f64 {
+        let moved = self.first / self.inverse_density;
+        let sd = (self.second / self.inverse_density - moved * moved).max(0.0).sqrt();
+        if !sd.is_finite() {
+            return f64::NAN;
         }
-        // the same rule on the predictors without their rows; a row without a cavity stays where it is
-        for ((eta, cavity), sums) in eta.iter_mut().zip(cavities).zip(sums.iter()) {
-            *eta = if sums.failed { cavity.mean } else { cavity.mean + cavity.variance.sqrt() * z };
+        let (mut sum, mut total) = (0.0, 0.0);
+        for node in 0..PIT_NODES {
+            let z = PIT_WIDTH * (2.0 * node as f64 / (PIT_NODES - 1) as f64 - 1.0);
+            let w = (-0.5 * z * z).exp();
+            total += w;
+            sum += w * cumulative(self.origin + moved + sd * z);
         }
-        likelihood.evaluate(&theta, 0..m, &eta, Order::Value, &mut out)?;
-        for (row, (sums, value)) in sums.iter_mut().zip(&out.value).enumerate().filter(|(_, (sums, _))| !sums.failed) {
-            sums.inverse_density += w * value.exp();
-            sums.pit += w * likelihood.cumulative(&theta, row, eta[row]).unwrap_or(0.0);
-        }
+        sum / total
     }
-    Ok(())
 }
 
 /// `Σ ℓ` at the posterior means of the predictors and the mode of `θ`.

@@ -2,10 +2,11 @@
 
 use std::sync::Mutex;
 
+use gmrf::Parallelism;
 use laplace::{Approximation, Correction, LatentGaussianModel, Moments, NewtonOptions, Workspace};
 
 use crate::error::IntegrationError;
-use crate::executor::{Executor, map};
+use crate::executor::{Executor, Sequential, map};
 use crate::hessian::Reparametrisation;
 use crate::objective::{Objective, ObjectiveValue};
 
@@ -130,9 +131,33 @@ impl<'a> Engine<'a> {
         *lock(&self.last_mode) = None;
     }
 
-    fn lease<T>(&self, work: impl FnOnce(&mut Workspace) -> T) -> T {
+    /// Bytes of one workspace's factor and selected inverse, of which there is one for every point evaluated at a time.
+    pub fn workspace_bytes(&self) -> usize {
+        let (factor, inverse) = self.model.symbolic().memory();
+        factor + inverse
+    }
+
+    /// How many of `tasks` points are evaluated at a time: one for every thread, or one alone on all threads where there are
+    /// fewer points or the workspaces would fill half of the physical memory.
+    fn concurrency(&self, tasks: usize) -> usize {
+        let threads = self.executor.threads();
+        let fit = gmrf::physical_memory() / 2 / self.workspace_bytes().max(1);
+        if tasks < threads || fit < threads { 1 } else { threads }
+    }
+
+    /// The results of `tasks` evaluations in order.
+    fn batch<T: Send>(&self, tasks: usize, work: impl Fn(usize, &mut Workspace) -> T + Sync) -> Vec<T> {
+        let alone = self.concurrency(tasks) == 1;
+        let executor = if alone { &Sequential } else { self.executor };
+        map(executor, tasks, |i| self.lease(alone, |workspace| work(i, workspace)))
+    }
+
+    /// A workspace for one evaluation, which uses all threads if it is `alone`.
+    fn lease<T>(&self, alone: bool, work: impl FnOnce(&mut Workspace) -> T) -> T {
         let leased = lock(&self.pool).pop();
         let mut workspace = leased.unwrap_or_else(|| Workspace::new(self.model));
+        let tree = alone && self.executor.threads() > 1;
+        workspace.set_parallelism(if tree { Parallelism::Tree } else { Parallelism::Sequential });
         let result = work(&mut workspace);
         lock(&self.pool).push(workspace);
         result
@@ -149,7 +174,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// Those of [`Approximation::evaluate`].
     pub fn approximate(&self, theta: &[f64], start: Option<&[f64]>) -> Result<Approximation, IntegrationError> {
-        self.lease(|workspace| self.approximate_in(workspace, theta, start))
+        self.lease(true, |workspace| self.approximate_in(workspace, theta, start))
     }
 
     fn approximate_in(
@@ -172,7 +197,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// Those of [`Approximation::evaluate`].
     pub fn start_at(&self, theta: &[f64]) -> Result<Start, IntegrationError> {
-        self.lease(|workspace| {
+        self.lease(true, |workspace| {
             let approximation = self.approximate_in(workspace, theta, None)?;
             let derivatives = approximation.mode_derivatives(self.model, workspace)?;
             Ok(Start { theta: theta.to_vec(), mode: approximation.mode, derivatives, bend: None })
@@ -185,8 +210,8 @@ impl<'a> Engine<'a> {
         thetas: &[Vec<f64>],
         start: &Start,
     ) -> Vec<Result<ObjectiveValue, IntegrationError>> {
-        map(self.executor, thetas.len(), |i| {
-            let approximation = self.approximate(&thetas[i], Some(&start.at(&thetas[i])))?;
+        self.batch(thetas.len(), |i, workspace| {
+            let approximation = self.approximate_in(workspace, &thetas[i], Some(&start.at(&thetas[i])))?;
             Ok(ObjectiveValue { value: approximation.log_posterior, gradient: approximation.gradient })
         })
     }
@@ -198,12 +223,10 @@ impl<'a> Engine<'a> {
         start: &Start,
         correction: impl Fn(usize) -> Correction + Sync,
     ) -> Vec<Result<PointEvaluation, IntegrationError>> {
-        map(self.executor, thetas.len(), |i| {
-            self.lease(|workspace| {
-                let approximation = self.approximate_in(workspace, &thetas[i], Some(&start.at(&thetas[i])))?;
-                let moments = Moments::read(self.model, &approximation, workspace, &correction(i))?;
-                Ok(PointEvaluation { approximation, moments })
-            })
+        self.batch(thetas.len(), |i, workspace| {
+            let approximation = self.approximate_in(workspace, &thetas[i], Some(&start.at(&thetas[i])))?;
+            let moments = Moments::read(self.model, &approximation, workspace, &correction(i))?;
+            Ok(PointEvaluation { approximation, moments })
         })
     }
 }

@@ -7,6 +7,9 @@ use rayon::prelude::*;
 pub trait Executor: Sync {
     /// Calls `task(i)` for `i` in `0..count`, in any order and on any thread.
     fn run(&self, count: usize, task: &(dyn Fn(usize) + Sync));
+
+    /// How many tasks may run at the same time. Where there are fewer points than that, a factor uses the idle threads.
+    fn threads(&self) -> usize;
 }
 
 /// One task after the other on the calling thread.
@@ -17,6 +20,10 @@ impl Executor for Sequential {
     fn run(&self, count: usize, task: &(dyn Fn(usize) + Sync)) {
         (0..count).for_each(task);
     }
+
+    fn threads(&self) -> usize {
+        1
+    }
 }
 
 /// Tasks on the threads of the rayon pool in which the caller runs.
@@ -26,6 +33,10 @@ pub struct Parallel;
 impl Executor for Parallel {
     fn run(&self, count: usize, task: &(dyn Fn(usize) + Sync)) {
         (0..count).into_par_iter().for_each(task);
+    }
+
+    fn threads(&self) -> usize {
+        rayon::current_num_threads()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Buffers of one evaluation: leased from a pool, never allocated in the Newton loop.
 
-use gmrf::{CholeskyFactor, SelectedInverse};
+use gmrf::{CholeskyFactor, Parallelism, SelectedInverse};
 
 use crate::likelihood::Derivatives;
 use crate::model::LatentGaussianModel;
@@ -81,5 +81,11 @@ impl Workspace {
             predictor_variance: rows(),
             derivatives: derivatives.collect(),
         }
+    }
+
+    /// Whether factor and selected inverse use the threads of the caller's rayon pool; results are the same bits.
+    pub fn set_parallelism(&mut self, parallelism: Parallelism) {
+        self.factor.set_parallelism(parallelism);
+        self.inverse.set_parallelism(parallelism);
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::areal::laplacian;
 use super::numeric;
+use super::shifted::ShiftedDeterminant;
 use super::structure::{StructuredPrecision, expect_single, expect_theta};
 use super::{LatentModel, LogDeterminant};
-use crate::cholesky::SymbolicFactor;
 use crate::constraint::LinearConstraints;
 use crate::error::GmrfError;
 use crate::graph::Graph;
@@ -30,7 +30,8 @@ pub struct BesagProper {
     /// `R` and `I`.
     precision: StructuredPrecision,
     none: LinearConstraints,
-    symbolic: Arc<SymbolicFactor>,
+    /// `log|R + dI|`, `d = (1 − λ)/λ` in Leroux's form.
+    determinant: ShiftedDeterminant,
 }
 
 impl BesagProper {
@@ -65,13 +66,13 @@ impl BesagProper {
         let (pattern, laplacian) = laplacian(graph)?;
         let identity = pattern.entries().map(|(i, j)| f64::from(u8::from(i == j))).collect();
         let none = LinearConstraints::none(graph.order());
-        let symbolic = numeric::analysis(&pattern, &none, &none)?;
+        let determinant = ShiftedDeterminant::new(&pattern, laplacian.clone())?;
         Ok(Self {
             form,
             hyperparameters,
             precision: StructuredPrecision::new(pattern, vec![laplacian, identity])?,
             none,
-            symbolic,
+            determinant,
         })
     }
 
@@ -120,7 +121,20 @@ impl LatentModel for BesagProper {
 
     fn log_determinant(&self, theta: &[f64]) -> Result<LogDeterminant, GmrfError> {
         expect_theta(theta, 2, None)?;
-        numeric::analysed_log_determinant(self, theta, &self.symbolic)
+        let n = self.pattern().order();
+        let shift = if self.form == Form::Diagonal { theta[1] } else { -theta[1] };
+        let Some((value, slope)) = self.determinant.at(shift)? else {
+            return numeric::analysed_log_determinant(self, theta, self.determinant.symbolic());
+        };
+        let order = n as f64;
+        let (own, slope) = match self.form {
+            Form::Diagonal => (0.0, slope),
+            // τ((1 − λ)I + λR) = τλ(R + dI)
+            Form::Leroux => {
+                (order * Transform::Logistic.apply(theta[1]).ln(), order * Transform::Logistic.apply(-theta[1]) - slope)
+            }
+        };
+        Ok(LogDeterminant { value: order * theta[0] + own + value, gradient: vec![order, slope], rank: n })
     }
 
     fn constraints(&self) -> &LinearConstraints {

@@ -110,6 +110,7 @@ mod kernel;
 mod numeric;
 mod random_walk;
 mod replicated;
+mod shifted;
 pub mod structure;
 
 pub use ar1::Ar1;
