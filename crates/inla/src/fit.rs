@@ -255,7 +255,12 @@ fn explore_options(fit: &FitOptions) -> Result<ExploreOptions, InlaError> {
     }
     let grid = match fit.grid_step {
         None if fit.grid_drop == GridOptions::for_dimension(1).drop => None,
-        _ => Some(GridOptions { step, drop: fit.grid_drop, ..GridOptions::for_dimension(2) }),
+        given => Some(GridOptions {
+            step,
+            drop: fit.grid_drop,
+            thinned: given.is_none(),
+            ..GridOptions::for_dimension(2)
+        }),
     };
     let strategy = match fit.integration.as_str() {
         "eb" => Strategy::EmpiricalBayes,

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use laplace::{Cavity, Derivatives, LatentGaussianModel, Order, Owner};
+use laplace::{Cavity, Derivatives, LatentGaussianModel, Moment, Order, Owner};
 
 use crate::design::gauss_hermite;
 use crate::engine::PointEvaluation;
@@ -171,26 +171,25 @@ fn chunk_sums(
     let mut eta = vec![0.0; range.len()];
     let mut out = Derivatives::zeros(range.len(), gmrf::latent::hyperparameter_count(likelihood.hyperparameters()));
     let mut part = rows.clone();
+    let mut densities = Vec::with_capacity(range.len());
     for &(point, weight) in points {
         let theta = model.owner_theta(Owner::Likelihood(k), &point.approximation.theta);
         let own = block.start + range.start..block.start + range.end;
         let (moments, cavities) = (&point.moments.predictors[own.clone()], &point.moments.cavities[own]);
         part.iter_mut().for_each(|row| *row = Row::default());
-        let densities: Vec<SkewedGaussian> =
-            moments.iter().map(|m| SkewedGaussian::new(m.mean, m.variance.sqrt(), m.skewness)).collect();
-        for (z, w) in rule.z.iter().zip(&rule.weights) {
-            eta.iter_mut().zip(&densities).for_each(|(eta, density)| *eta = density.at(*z));
+        densities.clear();
+        densities.extend(moments.iter().zip(cavities).map(|(moment, cavity)| Predictor::new(moment, cavity)));
+        for (&z, w) in rule.z.iter().zip(&rule.weights) {
+            eta.iter_mut().zip(&densities).for_each(|(eta, density)| *eta = density.own.at(z));
             likelihood.evaluate(&theta, range.clone(), &eta, Order::Value, &mut out)?;
-            for (((part, value), (eta, density)), cavity) in
-                part.iter_mut().zip(&out.value).zip(eta.iter().zip(&densities)).zip(cavities)
-            {
+            for (((part, value), eta), density) in part.iter_mut().zip(&out.value).zip(&eta).zip(&densities) {
                 let likelihood = value.exp();
                 part.density += w * likelihood;
                 // a value of −∞ has no mass under the exact posterior
                 part.log_density += w * value.max(-1e300);
                 part.log_density_squared += w * value.max(-1e150).powi(2);
                 // dη is that of the node's own density
-                part.inverse_density += w * likelihood * (ln_normal(*eta, cavity) - density.ln_pdf(*eta)).exp();
+                part.inverse_density += w * likelihood * density.ln_cavity_over_own(*eta, z).exp();
             }
         }
         for (row, i) in range.clone().enumerate() {
@@ -214,10 +213,26 @@ fn chunk_sums(
     Ok(rows)
 }
 
-/// Logarithm of the cavity's density; `−∞` where there is none.
-fn ln_normal(x: f64, cavity: &Cavity) -> f64 {
-    let u = x - cavity.mean;
-    -0.5 * (u * u / cavity.variance + (2.0 * std::f64::consts::PI * cavity.variance).ln())
+/// A row's predictor at one design point: its own conditional density, and the cavity's.
+struct Predictor {
+    own: SkewedGaussian,
+    ln_scale: f64,
+    cavity: Cavity,
+    ln_cavity: f64,
+}
+
+impl Predictor {
+    fn new(moment: &Moment, cavity: &Cavity) -> Self {
+        let own = SkewedGaussian::new(moment.mean, moment.variance.sqrt(), moment.skewness);
+        let ln_cavity = -0.5 * (2.0 * std::f64::consts::PI * cavity.variance).ln();
+        Self { own, ln_scale: own.ln_scale(), cavity: *cavity, ln_cavity }
+    }
+
+    /// Logarithm of the cavity's density over the row's own at `eta`, the value of standard normal `z`; `−∞` where there is no cavity.
+    fn ln_cavity_over_own(&self, eta: f64, z: f64) -> f64 {
+        let u = eta - self.cavity.mean;
+        self.ln_cavity - 0.5 * u * u / self.cavity.variance - self.own.ln_pdf_at(z, self.ln_scale)
+    }
 }
 
 impl Row {

@@ -7,11 +7,12 @@ use laplace::Correction;
 
 use crate::criteria::Criteria;
 use crate::design::{
-    DesignPoint, GridExploration, GridOptions, central_composite, empirical_bayes, product_gauss_hermite,
+    GridExploration, GridOptions, GridValue, central_composite, empirical_bayes, product_gauss_hermite,
 };
 use crate::engine::{Engine, PointEvaluation, Start};
 use crate::error::IntegrationError;
-use crate::executor::Executor;
+use crate::evaluated::{Evaluated, Grid, normalised};
+use crate::executor::{Executor, map};
 use crate::hessian::Reparametrisation;
 use crate::hyper_marginal::{Axis, Lattice, of_axes, of_line, of_plane};
 use crate::marginal::Marginal;
@@ -28,11 +29,8 @@ const FURTHEST_CENTRE: f64 = 0.5;
 /// Lattice of the axes that the marginals of three and more hyperparameters are read from.
 const AXIS_POINTS: [f64; 8] = [-4.0, -3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 4.0];
 
-/// An evaluated design.
-struct Evaluated {
-    design: Vec<(DesignPoint, Option<Vec<i32>>)>,
-    points: Vec<PointEvaluation>,
-}
+/// Marginals that a task builds.
+const CHUNK: usize = 512;
 
 /// The exploration in progress.
 pub(crate) struct Exploration<'a> {
@@ -66,13 +64,13 @@ impl Exploration<'_> {
         }
         self.with_second_order = used;
         let mut moved = false;
-        let mut log_weights = self.log_weights(&evaluated, used);
+        let mut log_weights = evaluated.log_weights(used);
         if !matches!(strategy, Strategy::Grid(_) | Strategy::EmpiricalBayes) && p > 0 {
             let mean = weighted_mean(&evaluated, &normalised(&log_weights));
             if mean.iter().any(|z| z.abs() > FURTHEST_CENTRE) {
                 self.map.mode = self.map.theta(&mean);
                 evaluated = self.evaluate_design(strategy)?;
-                log_weights = self.log_weights(&evaluated, used);
+                log_weights = evaluated.log_weights(used);
                 moved = true;
             }
         }
@@ -80,11 +78,11 @@ impl Exploration<'_> {
         let design_time = started.elapsed();
         let started = Instant::now();
         let weights = normalised(&log_weights);
-        let without = self.log_weights(&evaluated, false);
+        let plain = self.hyper_marginals(&evaluated, &axes, false);
         let posterior = Posterior {
-            hyperparameters: self.hyper_marginals(&evaluated, &axes, used),
-            hyperparameters_without_second_order: self.hyper_marginals(&evaluated, &axes, false),
-            evidence: self.evidence(&log_weights, &without, &mode),
+            hyperparameters: if used { self.hyper_marginals(&evaluated, &axes, true) } else { plain.clone() },
+            hyperparameters_without_second_order: plain,
+            evidence: self.evidence(&evaluated, used, &mode),
             points: self.points(&evaluated, &weights),
             nodes: self.mixtures(&evaluated, &weights, |point| &point.moments.nodes),
             predictors: self.mixtures(&evaluated, &weights, |point| &point.moments.predictors),
@@ -109,10 +107,10 @@ impl Exploration<'_> {
             _ => empirical_bayes(p),
         };
         let zs: Vec<Vec<f64>> = design.iter().map(|point| point.z.clone()).collect();
-        let mut evaluated = Evaluated { design: Vec::new(), points: Vec::new() };
+        let mut evaluated = Evaluated::default();
         for (point, result) in design.into_iter().zip(self.evaluate(&zs)) {
             if let Some(evaluation) = result {
-                evaluated.design.push((point, None));
+                evaluated.design.push(point);
                 evaluated.points.push(evaluation);
             }
         }
@@ -128,7 +126,8 @@ impl Exploration<'_> {
     }
 
     fn evaluate_grid(&mut self, options: GridOptions) -> Result<Evaluated, IntegrationError> {
-        let mut grid = GridExploration::new(self.map.mode.len(), options);
+        let p = self.map.mode.len();
+        let mut grid = GridExploration::new(p, options, self.with_second_order);
         let mut found = std::collections::BTreeMap::new();
         loop {
             let batch = grid.next_batch();
@@ -136,8 +135,12 @@ impl Exploration<'_> {
                 break;
             }
             let results = self.evaluate(&batch);
-            let values: Vec<_> = results.iter().map(|r| r.as_ref().map(|point| self.corrected(point, true))).collect();
-            grid.record(&values);
+            let value = |point: &PointEvaluation| GridValue {
+                value: point.approximation.log_posterior,
+                slope: self.map.slope(&point.approximation.gradient),
+                correction: point.moments.second_order.total(),
+            };
+            grid.record(results.iter().map(|result| result.as_ref().map(value)).collect());
             for (z, result) in batch.iter().zip(results) {
                 if let Some(evaluation) = result {
                     let index: Vec<i32> = z.iter().map(|z| (z / options.step).round() as i32).collect();
@@ -146,13 +149,16 @@ impl Exploration<'_> {
             }
         }
         self.truncated |= grid.truncated();
-        let mut evaluated = Evaluated { design: Vec::new(), points: Vec::new() };
-        for (index, point, _) in grid.points() {
+        let mut evaluated = Evaluated::default();
+        let mut indices = Vec::new();
+        for (index, point) in grid.points() {
             if let Some(evaluation) = found.remove(&index) {
-                evaluated.design.push((point, Some(index)));
+                evaluated.design.push(point);
                 evaluated.points.push(evaluation);
+                indices.push(index);
             }
         }
+        evaluated.grid = Some(Grid { step: options.step, indices, predicted: grid.predicted().to_vec() });
         let count = evaluated.points.len();
         self.not_empty(evaluated, count)
     }
@@ -214,20 +220,10 @@ impl Exploration<'_> {
             return false;
         }
         // a term that has run away gives its point the weight that it lacks without
-        let weights = [false, true].map(|with| normalised(&self.log_weights(evaluated, with)));
+        let weights = [false, true].map(|with| normalised(&evaluated.log_weights(with)));
         let matters = |k: usize| weights.iter().any(|weights| weights[k] > 1e-3);
         let points = evaluated.points.iter().enumerate().filter(|(k, _)| matters(*k));
         points.map(|(_, point)| &point.moments.second_order).all(laplace::SecondOrder::is_small)
-    }
-
-    fn log_weights(&self, evaluated: &Evaluated, with: bool) -> Vec<f64> {
-        let points = evaluated.points.iter().zip(&evaluated.design);
-        points
-            .map(|(point, (design, _))| {
-                let extra = if with { point.moments.second_order.total() } else { 0.0 };
-                design.log_weight + point.approximation.log_posterior + extra
-            })
-            .collect()
     }
 
     /// Standard deviations of each half-axis, from the drop of the log-density at `±√2`.
@@ -279,31 +275,31 @@ impl Exploration<'_> {
             let sd = self.map.loading(j).iter().map(|a| a * a).sum::<f64>().sqrt();
             Marginal::Mixture(vec![(1.0, SkewedGaussian::new(self.map.mode[j], sd, 0.0))])
         };
-        let lattice = self.lattice(evaluated, with);
-        (0..p)
-            .map(|j| match (&lattice, p) {
-                (Some(lattice), 1) => of_line(&self.map, lattice),
-                (Some(lattice), 2) => self.matched(of_plane(&self.map, lattice, j), evaluated, with, j),
-                _ if p > 2 => {
-                    let chosen: Vec<Axis> =
-                        axes.iter().map(|(corrected, plain)| if with { corrected } else { plain }).cloned().collect();
-                    self.matched(of_axes(&self.map, &chosen, j), evaluated, with, j)
-                }
-                _ => gaussian(j),
-            })
-            .collect()
+        let lattice = evaluated.lattice(with);
+        map(self.executor, p, |j| match (&lattice, p) {
+            (Some(lattice), 1) => of_line(&self.map, lattice),
+            (Some(lattice), 2) => self.matched(of_plane(&self.map, lattice, j), lattice, j),
+            _ if p > 2 => {
+                let chosen: Vec<Axis> =
+                    axes.iter().map(|(corrected, plain)| if with { corrected } else { plain }).cloned().collect();
+                let marginal = of_axes(&self.map, &chosen, j);
+                lattice.iter().fold(marginal, |marginal, lattice| self.matched(marginal, lattice, j))
+            }
+            _ => gaussian(j),
+        })
     }
 
     /// On a grid the moments of `θ_j` are known to the accuracy of the trapezoid rule, without interpolation between the points or
     /// independence of the axes: the marginal keeps its shape and takes them.
-    fn matched(&self, marginal: Marginal, evaluated: &Evaluated, with: bool, j: usize) -> Marginal {
-        if evaluated.design.iter().any(|(_, index)| index.is_none()) {
-            return marginal;
-        }
-        let weights = normalised(&self.log_weights(evaluated, with));
-        let theta = |k: usize| evaluated.points[k].approximation.theta[j];
-        let mean: f64 = weights.iter().enumerate().map(|(k, w)| w * theta(k)).sum();
-        let variance: f64 = weights.iter().enumerate().map(|(k, w)| w * (theta(k) - mean).powi(2)).sum();
+    fn matched(&self, marginal: Marginal, lattice: &Lattice, j: usize) -> Marginal {
+        let logs: Vec<f64> = lattice.points.iter().map(|(_, value)| *value).collect();
+        let weights = normalised(&logs);
+        let theta = |index: &[i32]| {
+            self.map.theta(&index.iter().map(|&i| lattice.step * f64::from(i)).collect::<Vec<_>>())[j]
+        };
+        let thetas: Vec<f64> = lattice.points.iter().map(|(index, _)| theta(index)).collect();
+        let mean: f64 = thetas.iter().zip(&weights).map(|(t, w)| w * t).sum();
+        let variance: f64 = thetas.iter().zip(&weights).map(|(t, w)| w * (t - mean).powi(2)).sum();
         match marginal {
             Marginal::Tabulated(table) if variance > 0.0 => {
                 Marginal::Tabulated(std::sync::Arc::new(table.moved(mean, variance.sqrt())))
@@ -312,33 +308,12 @@ impl Exploration<'_> {
         }
     }
 
-    /// The lattice of a grid design; `None` for other designs.
-    fn lattice(&self, evaluated: &Evaluated, with: bool) -> Option<Lattice> {
-        let points: Option<Vec<_>> = evaluated
-            .design
-            .iter()
-            .zip(&evaluated.points)
-            .map(|((_, index), point)| {
-                let extra = if with { point.moments.second_order.total() } else { 0.0 };
-                index.clone().map(|index| (index, point.approximation.log_posterior + extra))
-            })
-            .collect();
-        let mut points = points?;
-        let greatest = points.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max);
-        points.iter_mut().for_each(|(_, value)| *value -= greatest);
-        let step = evaluated.design.iter().zip(&points).find_map(|((point, _), (index, _))| {
-            let k = index.iter().position(|&i| i != 0)?;
-            Some(point.z[k] / f64::from(index[k]))
-        })?;
-        Some(Lattice { step, points })
-    }
-
-    fn evidence(&self, log_weights: &[f64], without: &[f64], mode: &Mode) -> Evidence {
+    fn evidence(&self, evaluated: &Evaluated, used: bool, mode: &Mode) -> Evidence {
         let jacobian = self.map.log_jacobian();
         let p = mode.theta.len() as f64;
         Evidence {
-            integrated: jacobian + log_sum(log_weights),
-            without_second_order: jacobian + log_sum(without),
+            integrated: jacobian + evaluated.log_integral(used),
+            without_second_order: jacobian + evaluated.log_integral(false),
             gaussian: mode.value + 0.5 * p * (2.0 * PI).ln() + jacobian,
         }
     }
@@ -349,7 +324,7 @@ impl Exploration<'_> {
             .iter()
             .zip(&evaluated.points)
             .zip(weights)
-            .map(|(((design, _), point), &weight)| IntegrationPoint {
+            .map(|((design, point), &weight)| IntegrationPoint {
                 z: design.z.clone(),
                 theta: point.approximation.theta.clone(),
                 weight,
@@ -369,15 +344,15 @@ impl Exploration<'_> {
             weights.iter().copied().zip(&evaluated.points).filter(|(weight, _)| *weight > NEGLIGIBLE_WEIGHT).collect();
         let total: f64 = kept.iter().map(|(weight, _)| weight).sum();
         let count = kept.first().map_or(0, |(_, point)| of(point).len());
-        (0..count)
-            .map(|i| {
-                let part = |&(weight, point): &(f64, &PointEvaluation)| {
-                    let moment = of(point)[i];
-                    (weight / total, SkewedGaussian::new(moment.mean, moment.variance.sqrt(), moment.skewness))
-                };
-                Marginal::Mixture(kept.iter().map(part).collect())
-            })
-            .collect()
+        let marginal = |i: usize| {
+            let part = |&(weight, point): &(f64, &PointEvaluation)| {
+                let moment = of(point)[i];
+                (weight / total, SkewedGaussian::new(moment.mean, moment.variance.sqrt(), moment.skewness))
+            };
+            Marginal::Mixture(kept.iter().map(part).collect())
+        };
+        let chunk = |c: usize| (c * CHUNK..count.min((c + 1) * CHUNK)).map(marginal).collect::<Vec<_>>();
+        map(self.executor, count.div_ceil(CHUNK), chunk).into_iter().flatten().collect()
     }
 
     fn criteria(
@@ -448,18 +423,8 @@ pub(crate) fn on_axis(dimension: usize, k: usize, value: f64) -> Vec<f64> {
     z
 }
 
-fn log_sum(values: &[f64]) -> f64 {
-    let greatest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    greatest + values.iter().map(|v| (v - greatest).exp()).sum::<f64>().ln()
-}
-
-fn normalised(log_weights: &[f64]) -> Vec<f64> {
-    let total = log_sum(log_weights);
-    log_weights.iter().map(|w| (w - total).exp()).collect()
-}
-
 fn weighted_mean(evaluated: &Evaluated, weights: &[f64]) -> Vec<f64> {
-    let p = evaluated.design.first().map_or(0, |(point, _)| point.z.len());
-    let component = |k: usize| evaluated.design.iter().zip(weights).map(|((point, _), w)| w * point.z[k]).sum();
+    let p = evaluated.design.first().map_or(0, |point| point.z.len());
+    let component = |k: usize| evaluated.design.iter().zip(weights).map(|(point, w)| w * point.z[k]).sum();
     (0..p).map(component).collect()
 }

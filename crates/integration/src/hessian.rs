@@ -103,6 +103,12 @@ impl Reparametrisation {
         (0..self.scales.len()).map(component).collect()
     }
 
+    /// The gradient in `z` from that in `θ`.
+    pub fn slope(&self, gradient: &[f64]) -> Vec<f64> {
+        let component = |k: usize| gradient.iter().zip(&self.vectors).map(|(g, row)| g * row[k]).sum::<f64>();
+        (0..self.scales.len()).map(|k| component(k) * self.scales[k]).collect()
+    }
+
     /// `log |dθ/dz|`.
     pub fn log_jacobian(&self) -> f64 {
         self.scales.iter().map(|s| s.ln()).sum()

@@ -8,6 +8,8 @@ use crate::spline::CubicSpline;
 
 /// Points of a tabulated marginal.
 const TABLE: usize = 801;
+/// Lines of constant `θ_j` that a plane is integrated along.
+const LINES: u32 = 96;
 /// Where the tails of a table end: `exp(−25)` of the greatest density.
 const TABLE_DROP: f64 = 25.0;
 
@@ -15,6 +17,7 @@ const TABLE_DROP: f64 = 25.0;
 #[derive(Debug, Clone)]
 pub(crate) struct Lattice {
     pub(crate) step: f64,
+    pub(crate) greatest: f64,
     pub(crate) points: Vec<(Vec<i32>, f64)>,
 }
 
@@ -97,9 +100,10 @@ pub(crate) fn of_plane(map: &Reparametrisation, lattice: &Lattice, j: usize) -> 
     };
     let across = [-along[1], along[0]];
     let ((t_low, t_high), (u_low, u_high)) = (extent(along), extent(across));
-    let du = 0.25;
+    // the surface is smooth on the scale of the lattice, whose spacing the trapezoid rule halves
+    let du = 0.5 * lattice.step;
     let steps = ((u_high - u_low) / du) as usize;
-    let grid: Vec<f64> = (0..=160).map(|k| t_low + (t_high - t_low) * f64::from(k) / 160.0).collect();
+    let grid: Vec<f64> = (0..=LINES).map(|k| t_low + (t_high - t_low) * f64::from(k) / f64::from(LINES)).collect();
     let log: Vec<f64> = grid
         .iter()
         .map(|&t| {
@@ -252,7 +256,7 @@ mod tests {
         let greatest = log(map.mode[0]);
         // the default grid: until the log-density has dropped by 8
         let points = (-15..=7).map(|k| (vec![k], log(map.theta(&[0.5 * f64::from(k)])[0]) - greatest)).collect();
-        let marginal = of_line(&map, &Lattice { step: 0.5, points });
+        let marginal = of_line(&map, &Lattice { step: 0.5, greatest: 0.0, points });
         // E θ = ψ(2), Var θ = ψ′(2)
         assert!((marginal.mean() - 0.422_784_335).abs() < 2e-4, "{}", marginal.mean());
         assert!((marginal.sd() - 0.644_934_066_8_f64.sqrt()).abs() < 5e-4, "{}", marginal.sd());
@@ -270,7 +274,7 @@ mod tests {
                 }
             }
         }
-        Lattice { step: 1.0, points }
+        Lattice { step: 1.0, greatest: 0.0, points }
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod criteria;
 pub mod design;
 pub mod engine;
 pub mod error;
+mod evaluated;
 pub mod executor;
 mod exploration;
 pub mod hessian;

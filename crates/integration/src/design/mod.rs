@@ -1,15 +1,19 @@
 //! Integration designs in the standardised coordinates `z`.
 //!
 //! Weights are absolute: `Σ exp(log_weight_k) f(z_k) ≈ ∫ f(z) dz`. Every rule reproduces mean and variance of a standard
-//! Gaussian `f`: Gauss–Hermite and the central composite design to rounding, the grid to 10⁻³.
+//! Gaussian `f`: Gauss–Hermite and the central composite design to rounding, the grid to some thousandths, which lie
+//! beyond its ends.
 
 mod ccd;
 mod gauss_hermite;
 mod grid;
+mod thinning;
 
 pub use ccd::central_composite;
 pub use gauss_hermite::{gauss_hermite, product_gauss_hermite};
-pub use grid::{GridExploration, GridOptions};
+pub use grid::GridOptions;
+pub(crate) use grid::{GridExploration, GridValue};
+pub(crate) use thinning::Predicted;
 
 /// A point of a design.
 #[derive(Debug, Clone, PartialEq)]
