@@ -73,8 +73,8 @@ fn one(name: &str) {
         ms(timing.design),
         ms(timing.marginals),
         diagnostics.evaluations,
-        diagnostics.newton_steps,
-        diagnostics.newton_steps as f64 / diagnostics.evaluations.max(1) as f64,
+        diagnostics.factorisations,
+        diagnostics.factorisations as f64 / diagnostics.evaluations.max(1) as f64,
         peak_memory(),
     );
 }

@@ -119,6 +119,7 @@ impl Fit {
             "design": diagnostics.design,
             "evaluations": diagnostics.evaluations,
             "newton_steps": diagnostics.newton_steps,
+            "factorisations": diagnostics.factorisations,
             "mode_converged": diagnostics.mode_converged,
             "failed_points": diagnostics.failed_points.len(),
             "truncated": diagnostics.truncated,

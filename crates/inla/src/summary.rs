@@ -73,11 +73,11 @@ impl Fit {
         let milliseconds = self.elapsed().as_secs_f64() * 1e3;
         let _ = writeln!(
             out,
-            "{} design of {} points, {} evaluations, {} Newton steps, {milliseconds:.1} ms",
+            "{} design of {} points, {} evaluations, {} factorisations, {milliseconds:.1} ms",
             diagnostics.design,
             posterior.points.len(),
             diagnostics.evaluations,
-            diagnostics.newton_steps
+            diagnostics.factorisations
         );
         for warning in self.warnings() {
             let _ = writeln!(out, "warning: {warning}");

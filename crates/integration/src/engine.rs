@@ -92,6 +92,17 @@ fn add(step: f64, slope: &[f64], x: &mut [f64]) {
     }
 }
 
+/// What evaluations took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Evaluations of `log p̃(θ|y)` and its gradient.
+    pub evaluations: usize,
+    /// Newton steps.
+    pub newton_steps: usize,
+    /// Factorisations of the posterior precision of `x`.
+    pub factorisations: usize,
+}
+
 /// Evaluates a model at any `θ`. A pure function of the model, `θ` and the start.
 pub struct Engine<'a> {
     model: &'a LatentGaussianModel,
@@ -100,7 +111,7 @@ pub struct Engine<'a> {
     pool: Mutex<Vec<Workspace>>,
     /// Where the next sequential evaluation starts: the mode of the last one.
     last_mode: Mutex<Option<Vec<f64>>>,
-    evaluations: Mutex<(usize, usize)>,
+    counts: Mutex<Counts>,
 }
 
 impl<'a> Engine<'a> {
@@ -112,7 +123,7 @@ impl<'a> Engine<'a> {
             newton,
             pool: Mutex::new(Vec::new()),
             last_mode: Mutex::new(None),
-            evaluations: Mutex::new((0, 0)),
+            counts: Mutex::default(),
         }
     }
 
@@ -121,9 +132,9 @@ impl<'a> Engine<'a> {
         self.model
     }
 
-    /// Evaluations of `log p̃` and Newton steps so far.
-    pub fn counts(&self) -> (usize, usize) {
-        *lock(&self.evaluations)
+    /// What the evaluations took so far.
+    pub fn counts(&self) -> Counts {
+        *lock(&self.counts)
     }
 
     /// Forgets where the last sequential evaluation ended.
@@ -164,9 +175,10 @@ impl<'a> Engine<'a> {
     }
 
     fn count(&self, approximation: &Approximation) {
-        let mut counts = lock(&self.evaluations);
-        counts.0 += 1;
-        counts.1 += approximation.newton_steps;
+        let mut counts = lock(&self.counts);
+        counts.evaluations += 1;
+        counts.newton_steps += approximation.newton_steps;
+        counts.factorisations += approximation.factorisations;
     }
 
     /// `log p̃(θ, y)` and its gradient from `start`; from a cold start where the warm one fails.

@@ -373,15 +373,16 @@ impl Exploration<'_> {
         mode: &Mode,
         (second_order_used, moved, design): (bool, bool, &'static str),
     ) -> Diagnostics {
-        let (evaluations, newton_steps) = self.engine.counts();
+        let counts = self.engine.counts();
         let shares = evaluated.points.iter().map(|point| point.moments.second_order.share());
         let best = evaluated
             .points
             .iter()
             .max_by(|a, b| a.approximation.log_posterior.total_cmp(&b.approximation.log_posterior));
         Diagnostics {
-            evaluations,
-            newton_steps,
+            evaluations: counts.evaluations,
+            newton_steps: counts.newton_steps,
+            factorisations: counts.factorisations,
             mode_converged: mode.converged,
             replaced_directions: self.map.replaced.clone(),
             failed_points: std::mem::take(&mut self.failed),

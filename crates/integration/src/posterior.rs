@@ -91,6 +91,8 @@ pub struct Diagnostics {
     pub evaluations: usize,
     /// Newton steps over all evaluations.
     pub newton_steps: usize,
+    /// Factorisations of the posterior precision of `x`.
+    pub factorisations: usize,
     /// Whether the mode of `θ` was reached within its tolerance.
     pub mode_converged: bool,
     /// Directions at the mode in which the log-density is not concave or nearly flat.

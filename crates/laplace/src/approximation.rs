@@ -30,6 +30,8 @@ pub struct Approximation {
     pub mode: Vec<f64>,
     /// Newton steps taken.
     pub newton_steps: usize,
+    /// Factorisations of `H`, the one at the mode included.
+    pub factorisations: usize,
 }
 
 /// The hyperparameters of every owner, fixed ones included.
@@ -71,7 +73,7 @@ impl Approximation {
         }
         let owners = OwnerThetas::new(model, theta);
         let prior = workspace.fill_prior(model, &owners, theta)?;
-        let newton_steps = workspace.find_mode(model, (theta, &owners.observations), start, options)?;
+        let counts = workspace.find_mode(model, (theta, &owners.observations), start, options)?;
         let log_density = workspace.log_likelihood(model, &owners.observations, Order::Fourth, false)?;
         let quadratic = workspace.prior_quadratic(model, false)?;
         let free = (model.nodes() - model.symbolic().constraints().len()) as f64;
@@ -90,7 +92,15 @@ impl Approximation {
             });
         }
         let mode = workspace.x.clone();
-        Ok(Self { theta: theta.to_vec(), log_posterior, log_likelihood, gradient, mode, newton_steps })
+        Ok(Self {
+            theta: theta.to_vec(),
+            log_posterior,
+            log_likelihood,
+            gradient,
+            mode,
+            newton_steps: counts.steps,
+            factorisations: counts.factorisations,
+        })
     }
 }
 

@@ -7,11 +7,13 @@ use crate::workspace::Workspace;
 use gmrf::GmrfError;
 
 /// When the search for the mode stops.
+///
+/// Steps that contract well are taken again on the same factor of `H`: they cost a solve. The last factor is fresh, at the mode.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NewtonOptions {
     /// When half the Newton decrement `½ gᵀΣg` (units of log-density) falls below `tolerance`, that step is taken,
     /// `H` is factored once more at its end, and `x*` accepted: `log|H|` is linear in the error of `x*`, and the last
-    /// step squares it.
+    /// step squares it. Steps on an older factor go on until they have reached the square of it.
     pub tolerance: f64,
     /// Newton steps before giving up.
     pub max_iterations: usize,
@@ -27,6 +29,46 @@ impl Default for NewtonOptions {
 const SUFFICIENT_INCREASE: f64 = 1e-4;
 /// Shortest step tried before the search gives up.
 const SHORTEST_STEP: f64 = 1e-10;
+
+/// A factor is kept if so many further steps on it are predicted to reach the mode; more cost what a fresh one does.
+const MOST_STALE_STEPS: f64 = 3.0;
+
+/// What a search for the mode took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct NewtonCounts {
+    pub(crate) steps: usize,
+    pub(crate) factorisations: usize,
+}
+
+/// What the steps on one factor have told so far.
+#[derive(Default)]
+struct Contraction {
+    /// Newton decrement of the last step on this factor, and how much that one contracted.
+    last: Option<(f64, f64)>,
+}
+
+impl Contraction {
+    /// Whether a step of decrement `slope` should be taken on a fresh factor instead.
+    fn is_slow(&self, slope: f64, tolerance: f64) -> bool {
+        let Some((last, ratio)) = self.last else { return false };
+        // a Newton step halves the error that its successors on the same factor leave: their decrements contract four times less
+        let ratio = (slope / last).max(ratio) * if ratio == 0.0 { 4.0 } else { 1.0 };
+        let target = tolerance * tolerance;
+        slope > target && (ratio >= 0.5 || (target / slope).ln() / ratio.ln() > MOST_STALE_STEPS)
+    }
+
+    /// Whether the step of decrement `slope` ends the search.
+    fn is_last(&self, slope: f64, tolerance: f64) -> bool {
+        match self.last {
+            None => 0.5 * slope < tolerance,
+            Some((last, _)) => 0.5 * slope * (slope / last).min(1.0) < tolerance * tolerance,
+        }
+    }
+
+    fn record(&mut self, slope: f64) {
+        self.last = Some((slope, self.last.map_or(0.0, |(last, _)| slope / last)));
+    }
+}
 
 impl Workspace {
     /// `ℓ` summed over all rows at `eta_trial` if `trial`, else at `eta`; derivatives up to `order` stay in the buffers.
@@ -172,7 +214,7 @@ impl Workspace {
         }
     }
 
-    /// The mode `x*` into `x`, `η*` into `eta`, derivatives and the factor of `H` at the mode; returns the steps taken.
+    /// The mode `x*` into `x`, `η*` into `eta`, derivatives and the factor of `H` at the mode.
     ///
     /// `theta` holds the free hyperparameters and those of each block of observations.
     pub(crate) fn find_mode(
@@ -181,46 +223,85 @@ impl Workspace {
         theta: (&[f64], &[Vec<f64>]),
         start: Option<&[f64]>,
         options: &NewtonOptions,
-    ) -> Result<usize, LaplaceError> {
-        self.start(model, theta, start)?;
-        if start.is_some() && !self.log_likelihood(model, theta.1, Order::Value, false)?.is_finite() {
-            self.start(model, theta, None)?;
-        }
-        let failure = |iterations, reason: String| LaplaceError::NoMode { theta: theta.0.to_vec(), iterations, reason };
-        let mut objective = self.log_likelihood(model, theta.1, Order::Second, false)?;
-        objective -= 0.5 * self.prior_quadratic(model, false)?;
+    ) -> Result<NewtonCounts, LaplaceError> {
+        let mut counts = NewtonCounts::default();
+        let failure = |steps, reason: &str| LaplaceError::NoMode {
+            theta: theta.0.to_vec(),
+            iterations: steps,
+            reason: reason.to_owned(),
+        };
+        let mut objective = self.begin(model, theta, start, &mut counts)?;
         if !objective.is_finite() {
             let reason =
                 "the log-density at the starting point is not finite; check offsets, exposures and extreme values";
-            return Err(failure(0, reason.to_owned()));
+            return Err(failure(0, reason));
         }
-        for iteration in 1..=options.max_iterations {
-            self.factor_posterior(model, theta.0)?;
-            // g = Aᵀℓ′ − Q(x − μ)
-            for (g, q) in self.gradient.iter_mut().zip(&self.node_buffer) {
-                *g = -q;
-            }
-            model.design().add_transposed(&self.first, &mut self.gradient);
-            self.step.copy_from_slice(&self.gradient);
-            self.factor.solve_in_place(&mut self.step, &mut self.solve)?;
-            let slope: f64 = self.step.iter().zip(&self.gradient).map(|(d, g)| d * g).sum();
+        let mut contraction: Option<Contraction> = None;
+        while counts.steps < options.max_iterations {
+            let mut kept = match contraction.take() {
+                Some(kept) => kept,
+                None => {
+                    self.factor_posterior(model, theta.0)?;
+                    counts.factorisations += 1;
+                    Contraction::default()
+                }
+            };
+            let slope = self.newton_step(model)?;
             if !slope.is_finite() {
-                return Err(failure(iteration, "the Newton step is not finite".to_owned()));
+                return Err(failure(counts.steps, "the Newton step is not finite"));
             }
+            if kept.is_slow(slope, options.tolerance) {
+                continue;
+            }
+            counts.steps += 1;
+            let last = kept.is_last(slope, options.tolerance);
             objective = match self.line_search(model, theta.1, (objective, slope))? {
                 Some(value) => value,
-                None => return Err(failure(iteration, "no step increases the log-density".to_owned())),
+                None => return Err(failure(counts.steps, "no step increases the log-density")),
             };
             if model.is_gaussian() {
                 // a quadratic is climbed in one step, and its curvature is the same everywhere
-                return Ok(iteration);
+                return Ok(counts);
             }
-            if 0.5 * slope < options.tolerance {
+            if last {
                 self.factor_posterior(model, theta.0)?;
-                return Ok(iteration);
+                counts.factorisations += 1;
+                return Ok(counts);
             }
+            kept.record(slope);
+            contraction = Some(kept);
         }
-        Err(failure(options.max_iterations, "the iteration limit was reached".to_owned()))
+        Err(failure(options.max_iterations, "the iteration limit was reached"))
+    }
+
+    /// Sets out from `start`, or from a cold start where there is none or it has no density; returns the objective there.
+    fn begin(
+        &mut self,
+        model: &LatentGaussianModel,
+        theta: (&[f64], &[Vec<f64>]),
+        start: Option<&[f64]>,
+        counts: &mut NewtonCounts,
+    ) -> Result<f64, LaplaceError> {
+        self.start(model, theta, start)?;
+        let mut log_likelihood = self.log_likelihood(model, theta.1, Order::Second, false)?;
+        if start.is_some() && !log_likelihood.is_finite() {
+            self.start(model, theta, None)?;
+            log_likelihood = self.log_likelihood(model, theta.1, Order::Second, false)?;
+            counts.factorisations += 1;
+        }
+        counts.factorisations += usize::from(start.is_none());
+        Ok(log_likelihood - 0.5 * self.prior_quadratic(model, false)?)
+    }
+
+    /// The step `Σ g` on the current factor, `g = Aᵀℓ′ − Q(x − μ)`; returns its decrement `gᵀΣg`.
+    fn newton_step(&mut self, model: &LatentGaussianModel) -> Result<f64, LaplaceError> {
+        for (g, q) in self.gradient.iter_mut().zip(&self.node_buffer) {
+            *g = -q;
+        }
+        model.design().add_transposed(&self.first, &mut self.gradient);
+        self.step.copy_from_slice(&self.gradient);
+        self.factor.solve_in_place(&mut self.step, &mut self.solve)?;
+        Ok(self.step.iter().zip(&self.gradient).map(|(d, g)| d * g).sum())
     }
 
     /// Moves `x` and `eta` along `step` to a point of sufficient increase; returns the objective there.
