@@ -275,7 +275,7 @@ fn explore_options(fit: &FitOptions) -> Result<ExploreOptions, InlaError> {
 fn explore(assembled: &Assembled, options: &ExploreOptions, threads: usize) -> Result<Posterior, InlaError> {
     let model = &assembled.model;
     let work = model.symbolic().operations() + 50.0 * model.rows() as f64;
-    if threads == 1 || work < WORTH_THREADS {
+    if work < WORTH_THREADS {
         return Ok(Posterior::explore(model, &Sequential, options)?);
     }
     if threads == 0 {

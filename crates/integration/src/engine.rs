@@ -109,8 +109,8 @@ pub struct Engine<'a> {
     executor: &'a dyn Executor,
     newton: NewtonOptions,
     pool: Mutex<Vec<Workspace>>,
-    /// Where the next sequential evaluation starts: the mode of the last one.
-    last_mode: Mutex<Option<Vec<f64>>>,
+    /// Where the next sequential evaluation starts: the last one.
+    last: Mutex<Option<Start>>,
     counts: Mutex<Counts>,
 }
 
@@ -122,7 +122,7 @@ impl<'a> Engine<'a> {
             executor,
             newton,
             pool: Mutex::new(Vec::new()),
-            last_mode: Mutex::new(None),
+            last: Mutex::new(None),
             counts: Mutex::default(),
         }
     }
@@ -139,7 +139,7 @@ impl<'a> Engine<'a> {
 
     /// Forgets where the last sequential evaluation ended.
     pub fn forget_start(&self) {
-        *lock(&self.last_mode) = None;
+        *lock(&self.last) = None;
     }
 
     /// Bytes of one workspace's factor and selected inverse, of which there is one for every point evaluated at a time.
@@ -204,15 +204,34 @@ impl<'a> Engine<'a> {
         Ok(approximation)
     }
 
-    /// The mode of the latent field at `theta` with its derivatives, from a cold start: independent of what came before.
+    /// The mode of the latent field at `theta` with its derivatives: those of the last sequential evaluation if it was there, else
+    /// from a cold start.
     ///
     /// # Errors
     /// Those of [`Approximation::evaluate`].
     pub fn start_at(&self, theta: &[f64]) -> Result<Start, IntegrationError> {
+        let last = lock(&self.last).clone();
+        match last.filter(|last| last.theta == theta) {
+            Some(last) => Ok(last),
+            None => Ok(self.evaluate_from(theta, None)?.1),
+        }
+    }
+
+    /// An evaluation and where its neighbours' searches start.
+    fn evaluate_from(
+        &self,
+        theta: &[f64],
+        start: Option<&[f64]>,
+    ) -> Result<(Approximation, Start), IntegrationError> {
         self.lease(true, |workspace| {
-            let approximation = self.approximate_in(workspace, theta, None)?;
-            let derivatives = approximation.mode_derivatives(self.model, workspace)?;
-            Ok(Start { theta: theta.to_vec(), mode: approximation.mode, derivatives, bend: None })
+            let approximation = self.approximate_in(workspace, theta, start)?;
+            // a quadratic is climbed in one step from anywhere
+            let derivatives = match self.model.is_gaussian() {
+                true => Vec::new(),
+                false => approximation.mode_derivatives(self.model, workspace)?,
+            };
+            let mode = approximation.mode.clone();
+            Ok((approximation, Start { theta: theta.to_vec(), mode, derivatives, bend: None }))
         })
     }
 
@@ -249,9 +268,9 @@ impl Objective for Engine<'_> {
     }
 
     fn evaluate(&self, theta: &[f64]) -> Result<ObjectiveValue, IntegrationError> {
-        let start = lock(&self.last_mode).clone();
-        let approximation = self.approximate(theta, start.as_deref())?;
-        *lock(&self.last_mode) = Some(approximation.mode);
+        let start = lock(&self.last).as_ref().map(|last| last.at(theta));
+        let (approximation, start) = self.evaluate_from(theta, start.as_deref())?;
+        *lock(&self.last) = Some(start);
         Ok(ObjectiveValue { value: approximation.log_posterior, gradient: approximation.gradient })
     }
 }

@@ -7,7 +7,7 @@ use crate::error::{GmrfError, expect_length};
 impl CholeskyFactor {
     /// The length of a work vector for one right-hand side.
     pub fn work_length(&self) -> usize {
-        self.symbolic.order.len() + self.symbolic.most_below
+        self.symbolic.order.len() + self.symbolic.most_rows
     }
 
     /// Solves `Q x = b` on `ker C`, that is `K [x; λ] = [b; 0]`, `b` overwritten by `x` (length `n`).

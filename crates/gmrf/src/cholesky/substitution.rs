@@ -6,7 +6,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::symbolic::SymbolicFactor;
-use super::vector::{dot, subtract_columns};
+use super::vector::{dot, dot_four, subtract_columns};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
@@ -22,7 +22,7 @@ pub(super) struct Substitution<'a> {
     pub(super) values: &'a [f64],
     pub(super) direction: Direction,
     pub(super) x: &'a mut [f64],
-    /// The values of the rows below one supernode.
+    /// Room for the rows of one supernode.
     pub(super) buffer: &'a mut [f64],
     pub(super) count: usize,
 }
@@ -51,13 +51,35 @@ impl WithSimd for Substitution<'_> {
             let (before, below) = x.split_at_mut((node.first + node.width) * count);
             let own = &mut before[node.first * count..];
             let offset = node.first + node.width;
+            let forwards = direction == Direction::Forward;
+            if count == 1 {
+                // the rows of one right-hand side are worked on in one piece
+                let (head, tail) = buffer[..node.height()].split_at_mut(node.width);
+                head.copy_from_slice(own);
+                if forwards {
+                    tail.fill(0.0);
+                    forward_one(simd, panel, node.width, &mut buffer[..node.height()]);
+                    for (&row, b) in rows.iter().zip(&buffer[node.width..node.height()]) {
+                        below[row as usize - offset] += b;
+                    }
+                } else {
+                    for (&row, b) in rows.iter().zip(tail) {
+                        *b = below[row as usize - offset];
+                    }
+                    backward_one(simd, panel, node.width, &mut buffer[..node.height()]);
+                }
+                own.copy_from_slice(&buffer[..node.width]);
+                continue;
+            }
             let buffer = &mut buffer[..node.below * count];
-            if direction == Direction::Forward {
+            if forwards {
                 buffer.fill(0.0);
                 forward(simd, panel, own, buffer, count);
                 for (&row, from) in rows.iter().zip(buffer.chunks_exact(count)) {
                     let to = &mut below[(row as usize - offset) * count..][..count];
-                    to.iter_mut().zip(from).for_each(|(x, b)| *x += b);
+                    for (x, b) in to.iter_mut().zip(from) {
+                        *x += b;
+                    }
                 }
             } else {
                 for (&row, to) in rows.iter().zip(buffer.chunks_exact_mut(count)) {
@@ -69,23 +91,85 @@ impl WithSimd for Substitution<'_> {
     }
 }
 
+/// Columns that one right-hand side is substituted through at a time.
+const BLOCK: usize = 4;
+
+/// The inverses of some diagonal entries: divisions that wait for nothing, unlike those by each entry in turn.
+#[inline(always)]
+fn inverse_diagonal(panel: &[f64], height: usize, block: usize) -> [f64; BLOCK] {
+    let mut inverse = [1.0; BLOCK];
+    for j in 0..block {
+        inverse[j] = 1.0 / panel[j * (height + 1)];
+    }
+    inverse
+}
+
+/// The first `width` of `x ← L_JJ⁻¹ x`, the rest `−= L_RJ` times them.
+#[inline(always)]
+fn forward_one<S: Simd>(simd: S, panel: &[f64], width: usize, x: &mut [f64]) {
+    let height = x.len();
+    let mut k = 0;
+    while k < width {
+        let block = BLOCK.min(width - k);
+        let (done, rest) = x.split_at_mut(k + block);
+        let own = &mut done[k..];
+        let inverse = inverse_diagonal(&panel[k * height + k..], height, block);
+        for j in 0..block {
+            let column = &panel[(k + j) * height + k..][..block];
+            own[j] *= inverse[j];
+            for i in j + 1..block {
+                own[i] -= column[i] * own[j];
+            }
+        }
+        let own = &done[k..];
+        subtract_columns(simd, rest, (&panel[k * height + k + block..], height), block, |j| own[j]);
+        k += block;
+    }
+}
+
+/// The first `width` of `x ← L_JJ⁻ᵀ (x − L_RJᵀ` times the rest`)`.
+#[inline(always)]
+fn backward_one<S: Simd>(simd: S, panel: &[f64], width: usize, x: &mut [f64]) {
+    let height = x.len();
+    let mut end = width;
+    while end > 0 {
+        // the first block takes what the others leave over
+        let block = if end % BLOCK == 0 { BLOCK } else { end % BLOCK };
+        let k = end - block;
+        let (head, rest) = x.split_at_mut(end);
+        let own = &mut head[k..];
+        let columns = &panel[k * height + end..];
+        let length = rest.len();
+        if block == BLOCK {
+            let (a, b) = (&columns[..length], &columns[height..height + length]);
+            let (c, d) = (&columns[2 * height..2 * height + length], &columns[3 * height..3 * height + length]);
+            let dots = dot_four(simd, rest, [a, b, c, d]);
+            for (x, dot) in own.iter_mut().zip(dots) {
+                *x -= dot;
+            }
+        } else {
+            for j in 0..block {
+                own[j] -= dot(simd, rest, &columns[j * height..j * height + length]);
+            }
+        }
+        let inverse = inverse_diagonal(&panel[k * height + k..], height, block);
+        for j in (0..block).rev() {
+            let column = &panel[(k + j) * height + k..][..block];
+            for i in j + 1..block {
+                own[j] -= column[i] * own[i];
+            }
+            own[j] *= inverse[j];
+        }
+        end = k;
+    }
+}
+
 /// `own ← L_JJ⁻¹ own`, `buffer −= L_RJ own`.
 #[inline(always)]
 fn forward<S: Simd>(simd: S, panel: &[f64], own: &mut [f64], buffer: &mut [f64], count: usize) {
     let (width, below) = (own.len() / count, buffer.len() / count);
     let height = width + below;
-    if count == 1 {
-        for k in 0..width {
-            let column = &panel[k * height..(k + 1) * height];
-            let (done, rest) = own.split_at_mut(k + 1);
-            done[k] /= column[k];
-            let value = done[k];
-            rest.iter_mut().zip(&column[k + 1..]).for_each(|(x, l)| *x -= l * value);
-        }
-        if below > 0 {
-            subtract_columns(simd, buffer, (&panel[width..], height), width, |k| own[k]);
-        }
-    } else if height * width * count > LARGE {
+    if height * width * count > LARGE {
         let (l_jj, l_rj) = MatRef::from_column_major_slice(panel, height, width).split_at_row(width);
         let mut own = MatMut::from_row_major_slice_mut(own, width, count);
         triangular_solve::solve_lower_triangular_in_place(l_jj, own.rb_mut(), Par::Seq);
@@ -110,13 +194,7 @@ fn forward<S: Simd>(simd: S, panel: &[f64], own: &mut [f64], buffer: &mut [f64],
 fn backward<S: Simd>(simd: S, panel: &[f64], own: &mut [f64], buffer: &[f64], count: usize) {
     let (width, below) = (own.len() / count, buffer.len() / count);
     let height = width + below;
-    if count == 1 {
-        for k in (0..width).rev() {
-            let column = &panel[k * height..(k + 1) * height];
-            let within: f64 = own[k + 1..].iter().zip(&column[k + 1..]).map(|(x, l)| x * l).sum();
-            own[k] = (own[k] - within - dot(simd, buffer, &column[width..])) / column[k];
-        }
-    } else if height * width * count > LARGE {
+    if height * width * count > LARGE {
         let (l_jj, l_rj) = MatRef::from_column_major_slice(panel, height, width).split_at_row(width);
         let mut own = MatMut::from_row_major_slice_mut(own, width, count);
         let buffer = MatRef::from_row_major_slice(buffer, below, count);

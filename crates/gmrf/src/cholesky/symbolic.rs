@@ -36,7 +36,7 @@ pub struct SymbolicFactor {
     pub(crate) trailing: Vec<TrailingConstraint>,
     pub(crate) values_length: usize,
     /// Most rows below a supernode.
-    pub(crate) most_below: usize,
+    pub(crate) most_rows: usize,
     /// `log |C Cᵀ|`.
     pub(crate) log_det_constraints: f64,
     pub(crate) operations: f64,
@@ -98,7 +98,7 @@ impl SymbolicFactor {
             order,
             relative: vec![0; rows.len()],
             values_length: 0,
-            most_below: supernodes.iter().map(|s| s.below).max().unwrap_or(0),
+            most_rows: supernodes.iter().map(|s| s.height()).max().unwrap_or(0),
             operations: supernodes.iter().map(Supernode::operations).sum(),
             supernodes,
             rows,

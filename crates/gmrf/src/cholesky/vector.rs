@@ -42,7 +42,8 @@ pub(crate) fn subtract_columns_twice<S: Simd>(
         // an odd last column is read twice, the second time with factor zero
         let other = (k + 1).min(count - 1);
         let (a, b) = (&base[k * stride..k * stride + length], &base[other * stride..other * stride + length]);
-        let (fa, fb) = (factors(k), if other > k { factors(other) } else { (0.0, 0.0) });
+        let scalars = (factors(k), if other > k { factors(other) } else { (0.0, 0.0) });
+        let (fa, fb) = scalars;
         let (fa, ga) = (simd.splat_f64s(-fa.0), simd.splat_f64s(-fa.1));
         let (fb, gb) = (simd.splat_f64s(-fb.0), simd.splat_f64s(-fb.1));
         let ((a, a_tail), (b, b_tail)) = (S::as_simd_f64s(a), S::as_simd_f64s(b));
@@ -50,11 +51,10 @@ pub(crate) fn subtract_columns_twice<S: Simd>(
             *t = simd.mul_add_e_f64s(fb, b, simd.mul_add_e_f64s(fa, a, *t));
             *u = simd.mul_add_e_f64s(gb, b, simd.mul_add_e_f64s(ga, a, *u));
         }
-        if !first_tail.is_empty() {
-            let (a, b) = (simd.partial_load_f64s(a_tail), simd.partial_load_f64s(b_tail));
-            let (t, u) = (simd.partial_load_f64s(first_tail), simd.partial_load_f64s(second_tail));
-            simd.partial_store_f64s(first_tail, simd.mul_add_e_f64s(fb, b, simd.mul_add_e_f64s(fa, a, t)));
-            simd.partial_store_f64s(second_tail, simd.mul_add_e_f64s(gb, b, simd.mul_add_e_f64s(ga, a, u)));
+        // at most three numbers: a masked load costs more
+        for (((t, u), a), b) in first_tail.iter_mut().zip(second_tail.iter_mut()).zip(a_tail).zip(b_tail) {
+            *t -= scalars.0.0 * a + scalars.1.0 * b;
+            *u -= scalars.0.1 * a + scalars.1.1 * b;
         }
         k += 2;
     }
@@ -62,7 +62,8 @@ pub(crate) fn subtract_columns_twice<S: Simd>(
 
 #[inline(always)]
 fn add_four<S: Simd>(simd: S, target: &mut [f64], [a, b, c, d]: [&[f64]; 4], factors: [f64; 4]) {
-    let [fa, fb, fc, fd] = factors.map(|f| simd.splat_f64s(f));
+    let (fa, fb) = (simd.splat_f64s(factors[0]), simd.splat_f64s(factors[1]));
+    let (fc, fd) = (simd.splat_f64s(factors[2]), simd.splat_f64s(factors[3]));
     let (target, target_tail) = S::as_mut_simd_f64s(target);
     let ((a, a_tail), (b, b_tail)) = (S::as_simd_f64s(a), S::as_simd_f64s(b));
     let ((c, c_tail), (d, d_tail)) = (S::as_simd_f64s(c), S::as_simd_f64s(d));
@@ -70,11 +71,9 @@ fn add_four<S: Simd>(simd: S, target: &mut [f64], [a, b, c, d]: [&[f64]; 4], fac
         let first = simd.mul_add_e_f64s(fb, b, simd.mul_add_e_f64s(fa, a, *t));
         *t = simd.mul_add_e_f64s(fd, d, simd.mul_add_e_f64s(fc, c, first));
     }
-    if !target_tail.is_empty() {
-        let load = |slice: &[f64]| simd.partial_load_f64s(slice);
-        let first = simd.mul_add_e_f64s(fa, load(a_tail), load(target_tail));
-        let second = simd.mul_add_e_f64s(fc, load(c_tail), simd.mul_add_e_f64s(fb, load(b_tail), first));
-        simd.partial_store_f64s(target_tail, simd.mul_add_e_f64s(fd, load(d_tail), second));
+    // at most three numbers: a masked load costs more
+    for ((((t, a), b), c), d) in target_tail.iter_mut().zip(a_tail).zip(b_tail).zip(c_tail).zip(d_tail) {
+        *t += factors[0] * a + factors[1] * b + factors[2] * c + factors[3] * d;
     }
 }
 
@@ -86,9 +85,8 @@ fn add_one<S: Simd>(simd: S, target: &mut [f64], a: &[f64], factor: f64) {
     for (t, &a) in target.iter_mut().zip(a) {
         *t = simd.mul_add_e_f64s(f, a, *t);
     }
-    if !target_tail.is_empty() {
-        let sum = simd.mul_add_e_f64s(f, simd.partial_load_f64s(a_tail), simd.partial_load_f64s(target_tail));
-        simd.partial_store_f64s(target_tail, sum);
+    for (t, a) in target_tail.iter_mut().zip(a_tail) {
+        *t += factor * a;
     }
 }
 
@@ -101,15 +99,44 @@ pub(crate) fn dot<S: Simd>(simd: S, a: &[f64], b: &[f64]) -> f64 {
     for (&a, &b) in a.iter().zip(b) {
         sum = simd.mul_add_e_f64s(a, b, sum);
     }
-    if !a_tail.is_empty() {
-        sum = simd.mul_add_e_f64s(simd.partial_load_f64s(a_tail), simd.partial_load_f64s(b_tail), sum);
+    simd.reduce_sum_f64s(sum) + dot_tail(a_tail, b_tail)
+}
+
+/// The dots of `a` with four vectors of its length: `a` is read once, and no sum waits for itself.
+#[inline(always)]
+pub(crate) fn dot_four<S: Simd>(simd: S, a: &[f64], [b, c, d, e]: [&[f64]; 4]) -> [f64; 4] {
+    let (a, a_tail) = S::as_simd_f64s(a);
+    let ((b, b_tail), (c, c_tail)) = (S::as_simd_f64s(b), S::as_simd_f64s(c));
+    let ((d, d_tail), (e, e_tail)) = (S::as_simd_f64s(d), S::as_simd_f64s(e));
+    let zero = simd.splat_f64s(0.0);
+    let (mut sb, mut sc, mut sd, mut se) = (zero, zero, zero, zero);
+    for ((((&a, &b), &c), &d), &e) in a.iter().zip(b).zip(c).zip(d).zip(e) {
+        sb = simd.mul_add_e_f64s(a, b, sb);
+        sc = simd.mul_add_e_f64s(a, c, sc);
+        sd = simd.mul_add_e_f64s(a, d, sd);
+        se = simd.mul_add_e_f64s(a, e, se);
     }
-    simd.reduce_sum_f64s(sum)
+    // written out: closures are compiled without the vector instructions
+    [
+        simd.reduce_sum_f64s(sb) + dot_tail(a_tail, b_tail),
+        simd.reduce_sum_f64s(sc) + dot_tail(a_tail, c_tail),
+        simd.reduce_sum_f64s(sd) + dot_tail(a_tail, d_tail),
+        simd.reduce_sum_f64s(se) + dot_tail(a_tail, e_tail),
+    ]
+}
+
+#[inline(always)]
+fn dot_tail(a: &[f64], b: &[f64]) -> f64 {
+    let mut sum = 0.0;
+    for (a, b) in a.iter().zip(b) {
+        sum += a * b;
+    }
+    sum
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{dot, subtract_columns, subtract_columns_twice};
+    use super::{dot, dot_four, subtract_columns, subtract_columns_twice};
     use pulp::{Arch, Simd, WithSimd};
 
     struct Check {
@@ -139,6 +166,11 @@ mod tests {
             }
             let direct: f64 = start.iter().zip(&target).map(|(a, b)| a * b).sum();
             assert!((dot(simd, &start, &target) - direct).abs() < 1e-12);
+            for (value, other) in dot_four(simd, &start, [&target, &start, &first, &second]).iter().zip([
+                &target, &start, &first, &second,
+            ]) {
+                assert!((value - start.iter().zip(other).map(|(a, b)| a * b).sum::<f64>()).abs() < 1e-12);
+            }
         }
     }
 

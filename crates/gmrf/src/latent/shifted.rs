@@ -4,7 +4,9 @@
 //! the interpolant's coefficients fall like `(π/2 + √(1 + π²/4))⁻ᵏ = 3.43⁻ᵏ`, whatever the graph.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rayon::prelude::*;
 
 use crate::cholesky::{CholeskyFactor, Parallelism, SymbolicFactor};
 use crate::constraint::LinearConstraints;
@@ -13,11 +15,20 @@ use crate::pattern::SparsityPattern;
 
 /// Width of a panel in `log d`.
 const WIDTH: f64 = 4.0;
-/// Factorisations for a panel: the first coefficient left out is 3.43⁻²⁴ = 1e-13 of the function's variation.
-const NODES: usize = 24;
+/// Factorisations for a panel: the first coefficient left out is `2/21 · 3.43⁻²¹ = 5e-13` for each eigenvalue.
+const NODES: usize = 21;
+/// Every third node makes a Chebyshev grid of its own, which is enough where no eigenvalue lies near the panel.
+const COARSE: usize = 7;
+/// The two last coefficients of the coarse grid are below this for each eigenvalue where it is enough: the next ones are smaller
+/// by the square of their decay.
+const NEGLIGIBLE: f64 = 1e-12;
+/// Factors of fewer operations than this are not worth another thread.
+const SMALL: f64 = 1e5;
+/// Factors of more bytes than this are computed one after the other on all threads, not one a thread.
+const LARGE: usize = 1 << 28;
 
 /// The coefficients of one panel, `None` where `R + dI` cannot be factored.
-type Panel = Option<Arc<[f64; NODES]>>;
+type Panel = Option<Arc<[f64]>>;
 
 /// The determinants of one `R` shifted, tabulated where they are asked for.
 #[derive(Debug, Clone)]
@@ -39,56 +50,83 @@ impl ShiftedDeterminant {
         &self.symbolic
     }
 
-    /// `log|R + e^u I|` and its derivative in `u`; `None` where the panel around `u` reaches singular matrices. Cost: 24
-    /// factorisations when a panel is first met, none afterwards.
+    /// `log|R + e^u I|` and its derivative in `u`; `None` where the panel around `u` reaches singular matrices. Cost: 7 or 21
+    /// factorisations when a panel is first met, on the threads of the caller's pool; none afterwards.
     pub(super) fn at(&self, u: f64) -> Result<Option<(f64, f64)>, GmrfError> {
         let index = (u / WIDTH).floor();
-        let panel = {
-            // no task is spawned under this lock: a thread that waits for another's panel cannot wait for itself
-            let mut panels = self.panels.lock().unwrap_or_else(PoisonError::into_inner);
-            match panels.get(&(index as i64)) {
-                Some(panel) => panel.clone(),
-                None => {
-                    let panel = self.panel(index)?;
-                    panels.insert(index as i64, panel.clone());
-                    panel
-                }
+        let known = self.lock().get(&(index as i64)).cloned();
+        let panel = match known {
+            Some(panel) => panel,
+            None => {
+                // not under the lock: a thread that waits here may be asked to help with another's panel
+                let panel = self.panel(index)?;
+                self.lock().insert(index as i64, panel.clone());
+                panel
             }
         };
         Ok(panel.map(|coefficients| clenshaw(&coefficients, u, index)))
     }
 
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<i64, Panel>> {
+        self.panels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn panel(&self, index: f64) -> Result<Panel, GmrfError> {
-        let mut factor = CholeskyFactor::new(self.symbolic.clone());
-        factor.set_parallelism(Parallelism::Sequential);
-        let pattern = self.symbolic.pattern();
-        let mut found = [0.0; NODES];
-        for (k, found) in found.iter_mut().enumerate() {
-            let u = WIDTH * (index + 0.5 * (1.0 + angle(k).cos()));
-            let mut shifted = self.values.clone();
+        let Some(coarse) = self.determinants(index, COARSE)? else { return Ok(None) };
+        let coefficients = coefficients(&coarse);
+        let negligible = NEGLIGIBLE * self.symbolic.pattern().order() as f64;
+        if coefficients[COARSE - 2..].iter().all(|c| c.abs() < negligible) {
+            return Ok(Some(coefficients.into()));
+        }
+        Ok(self.determinants(index, NODES)?.map(|found| self::coefficients(&found).into()))
+    }
+
+    /// The determinants at the Chebyshev nodes of a panel; `None` if one cannot be factored.
+    fn determinants(&self, index: f64, nodes: usize) -> Result<Option<Vec<f64>>, GmrfError> {
+        let large = self.symbolic.memory().0 > LARGE;
+        let state = || {
+            let mut factor = CholeskyFactor::new(self.symbolic.clone());
+            factor.set_parallelism(if large { Parallelism::Tree } else { Parallelism::Sequential });
+            (factor, self.values.clone())
+        };
+        let determinant = |(factor, shifted): &mut (CholeskyFactor, Vec<f64>), k: usize| {
+            let u = WIDTH * (index + 0.5 * (1.0 + angle(k, nodes).cos()));
+            let pattern = self.symbolic.pattern();
+            shifted.copy_from_slice(&self.values);
             (0..pattern.order()).for_each(|j| shifted[pattern.column_start(j)] += u.exp());
-            match factor.refactor(&shifted) {
-                Ok(()) => *found = factor.log_determinant(),
-                Err(GmrfError::NotPositiveDefinite { .. } | GmrfError::NotFinite { .. }) => return Ok(None),
-                Err(error) => return Err(error),
-            }
+            factor.refactor(shifted).map(|()| factor.log_determinant())
+        };
+        let found: Result<Vec<f64>, GmrfError> = if large || self.symbolic.operations() < SMALL {
+            let mut state = state();
+            (0..nodes).map(|k| determinant(&mut state, k)).collect()
+        } else {
+            (0..nodes).into_par_iter().map_init(state, determinant).collect()
+        };
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(GmrfError::NotPositiveDefinite { .. } | GmrfError::NotFinite { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
-        let mut coefficients = [0.0; NODES];
-        for (order, coefficient) in coefficients.iter_mut().enumerate() {
-            let terms = found.iter().enumerate().map(|(k, value)| value * (order as f64 * angle(k)).cos());
-            *coefficient = terms.sum::<f64>() * if order == 0 { 1.0 } else { 2.0 } / NODES as f64;
-        }
-        Ok(Some(Arc::new(coefficients)))
     }
 }
 
-/// The angle of Chebyshev node `k`.
-fn angle(k: usize) -> f64 {
-    std::f64::consts::PI * (k as f64 + 0.5) / NODES as f64
+/// The Chebyshev coefficients of values at [`angle`]s.
+fn coefficients(found: &[f64]) -> Vec<f64> {
+    let nodes = found.len();
+    let coefficient = |order: usize| {
+        let terms = found.iter().enumerate().map(|(k, value)| value * (order as f64 * angle(k, nodes)).cos());
+        terms.sum::<f64>() * if order == 0 { 1.0 } else { 2.0 } / nodes as f64
+    };
+    (0..nodes).map(coefficient).collect()
+}
+
+/// The angle of Chebyshev node `k` of so many.
+fn angle(k: usize, nodes: usize) -> f64 {
+    std::f64::consts::PI * (k as f64 + 0.5) / nodes as f64
 }
 
 /// Value and derivative in `u` of the Chebyshev series of panel `index`.
-fn clenshaw(coefficients: &[f64; NODES], u: f64, index: f64) -> (f64, f64) {
+fn clenshaw(coefficients: &[f64], u: f64, index: f64) -> (f64, f64) {
     let x = 2.0 * (u / WIDTH - index) - 1.0;
     let (mut b1, mut b2, mut d1, mut d2) = (0.0, 0.0, 0.0, 0.0);
     for &c in coefficients[1..].iter().rev() {
@@ -116,7 +154,7 @@ mod tests {
             let expected: f64 = (0..n).map(|k| (eigenvalue(k) + u.exp()).ln()).sum();
             let slope: f64 = (0..n).map(|k| u.exp() / (eigenvalue(k) + u.exp())).sum();
             let (value, derivative) = table.at(u).unwrap().unwrap();
-            // 60 eigenvalues times 1e-13, and times the square of the order in the derivative
+            // 60 eigenvalues times 5e-13, and times the square of the order in the derivative
             assert!((value - expected).abs() < 1e-10, "{u}: {value} {expected}");
             assert!((derivative - slope).abs() < 1e-8, "{u}: {derivative} {slope}");
         }
