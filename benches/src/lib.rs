@@ -1,5 +1,6 @@
 //! Problems that the benchmarks share.
 
+pub mod patterns;
 pub mod whole;
 
 use std::sync::Arc;

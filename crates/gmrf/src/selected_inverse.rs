@@ -47,9 +47,10 @@ impl SelectedInverse {
     pub fn compute(&mut self, factor: &CholeskyFactor) -> Result<(), GmrfError> {
         expect_length("factor", self.symbolic.values_length, factor.values.len())?;
         let symbolic = self.symbolic.clone();
-        let inversion = Inversion { symbolic: &symbolic, factor: &factor.values, parallelism: self.parallelism };
+        let parallelism = self.parallelism.for_operations(symbolic.operations());
+        let inversion = Inversion { symbolic: &symbolic, factor: &factor.values, parallelism };
         let parts = Parts { panels: &mut self.panels, arena: &mut self.arena, first_value: 0, first_front: 0 };
-        inversion.branch(&symbolic.branch, parts, Above { arena: &[], first_front: 0 });
+        parallelism.enter(|| inversion.branch(&symbolic.branch, parts, Above { arena: &[], first_front: 0 }));
         for (value, &slot) in self.values.iter_mut().zip(&symbolic.slots) {
             *value = self.panels[slot];
         }

@@ -255,12 +255,9 @@ fn explore_options(fit: &FitOptions) -> Result<ExploreOptions, InlaError> {
     }
     let grid = match fit.grid_step {
         None if fit.grid_drop == GridOptions::for_dimension(1).drop => None,
-        given => Some(GridOptions {
-            step,
-            drop: fit.grid_drop,
-            thinned: given.is_none(),
-            ..GridOptions::for_dimension(2)
-        }),
+        given => {
+            Some(GridOptions { step, drop: fit.grid_drop, thinned: given.is_none(), ..GridOptions::for_dimension(2) })
+        }
     };
     let strategy = match fit.integration.as_str() {
         "eb" => Strategy::EmpiricalBayes,
@@ -279,7 +276,8 @@ fn explore(assembled: &Assembled, options: &ExploreOptions, threads: usize) -> R
         return Ok(Posterior::explore(model, &Sequential, options)?);
     }
     if threads == 0 {
-        return Ok(Posterior::explore(model, &Parallel, options)?);
+        // on a thread of the pool, where handing out work is cheap
+        return Ok(rayon::scope(|_| Posterior::explore(model, &Parallel, options))?);
     }
     let pool =
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| InlaError::InvalidOption {

@@ -117,14 +117,7 @@ pub struct Engine<'a> {
 impl<'a> Engine<'a> {
     /// An engine for `model` with batches on `executor`.
     pub fn new(model: &'a LatentGaussianModel, executor: &'a dyn Executor, newton: NewtonOptions) -> Self {
-        Self {
-            model,
-            executor,
-            newton,
-            pool: Mutex::new(Vec::new()),
-            last: Mutex::new(None),
-            counts: Mutex::default(),
-        }
+        Self { model, executor, newton, pool: Mutex::new(Vec::new()), last: Mutex::new(None), counts: Mutex::default() }
     }
 
     /// The model.
@@ -218,11 +211,7 @@ impl<'a> Engine<'a> {
     }
 
     /// An evaluation and where its neighbours' searches start.
-    fn evaluate_from(
-        &self,
-        theta: &[f64],
-        start: Option<&[f64]>,
-    ) -> Result<(Approximation, Start), IntegrationError> {
+    fn evaluate_from(&self, theta: &[f64], start: Option<&[f64]>) -> Result<(Approximation, Start), IntegrationError> {
         self.lease(true, |workspace| {
             let approximation = self.approximate_in(workspace, theta, start)?;
             // a quadratic is climbed in one step from anywhere

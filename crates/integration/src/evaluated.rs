@@ -24,7 +24,11 @@ pub(crate) struct Evaluated {
 impl Evaluated {
     /// Quadrature weight times density of each point, `with` the second-order term or without.
     pub(crate) fn log_weights(&self, with: bool) -> Vec<f64> {
-        self.design.iter().zip(&self.points).map(|(design, point)| design.log_weight + log_density(point, with)).collect()
+        self.design
+            .iter()
+            .zip(&self.points)
+            .map(|(design, point)| design.log_weight + log_density(point, with))
+            .collect()
     }
 
     /// `log ∫ p̃ dz`: on a thinned grid over all points of its lattice.
@@ -44,7 +48,8 @@ impl Evaluated {
         let grid = self.grid.as_ref()?;
         let evaluated = grid.indices.iter().zip(&self.points).map(|(index, point)| (index, log_density(point, with)));
         let predicted = grid.predicted.iter().map(|p| (&p.index, p.value + if with { p.correction } else { 0.0 }));
-        let mut points: Vec<(Vec<i32>, f64)> = evaluated.chain(predicted).map(|(i, value)| (i.clone(), value)).collect();
+        let mut points: Vec<(Vec<i32>, f64)> =
+            evaluated.chain(predicted).map(|(i, value)| (i.clone(), value)).collect();
         points.sort_by(|a, b| a.0.cmp(&b.0));
         let greatest = points.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max);
         points.iter_mut().for_each(|(_, value)| *value -= greatest);

@@ -294,9 +294,8 @@ impl Exploration<'_> {
     fn matched(&self, marginal: Marginal, lattice: &Lattice, j: usize) -> Marginal {
         let logs: Vec<f64> = lattice.points.iter().map(|(_, value)| *value).collect();
         let weights = normalised(&logs);
-        let theta = |index: &[i32]| {
-            self.map.theta(&index.iter().map(|&i| lattice.step * f64::from(i)).collect::<Vec<_>>())[j]
-        };
+        let theta =
+            |index: &[i32]| self.map.theta(&index.iter().map(|&i| lattice.step * f64::from(i)).collect::<Vec<_>>())[j];
         let thetas: Vec<f64> = lattice.points.iter().map(|(index, _)| theta(index)).collect();
         let mean: f64 = thetas.iter().zip(&weights).map(|(t, w)| w * t).sum();
         let variance: f64 = thetas.iter().zip(&weights).map(|(t, w)| w * (t - mean).powi(2)).sum();

@@ -19,7 +19,7 @@ const SMALL_FACTOR: usize = 24;
 /// The same of a selected inverse, whose loops stream through longer columns.
 const SMALL_INVERSE: usize = 48;
 /// Columns that are factored at once in a wide panel.
-const BLOCK: usize = 192;
+const BLOCK: usize = 96;
 /// Multiplications below which a product is not worth splitting among threads.
 const SPLIT: f64 = 4e6;
 
@@ -232,6 +232,7 @@ pub(crate) fn invert_panel<S: Simd>(
     }
 }
 
+/// By blocks of columns from the last, the trailing block growing by one each time.
 fn invert_panel_large(
     panel: &[f64],
     (height, width): Shape,
@@ -239,26 +240,58 @@ fn invert_panel_large(
     (front, scratch): (&mut [f64], &mut [f64]),
     parallelism: Parallelism,
 ) {
-    let below = height - width;
     let l = MatRef::from_column_major_slice(panel, height, width);
+    let mut front = MatMut::from_column_major_slice_mut(front, height, height);
+    let mut end = width;
+    while end > 0 {
+        let size = if end <= BLOCK + BLOCK / 2 { end } else { BLOCK };
+        let start = end - size;
+        let rows = height - start;
+        let scratch = MatMut::from_column_major_slice_mut(&mut scratch[..rows * size], rows, size);
+        let block = front.rb_mut().submatrix_mut(start, start, rows, rows);
+        invert_block(l.submatrix(start, start, rows, size), sign, block, scratch, parallelism);
+        end = start;
+    }
+}
+
+/// One block of columns: `l` holds `[L_JJ; L_RJ]`, `front` ends with `Σ_RR`, `scratch` has the shape of `l`.
+fn invert_block(
+    l: MatRef<'_, f64>,
+    sign: f64,
+    front: MatMut<'_, f64>,
+    scratch: MatMut<'_, f64>,
+    parallelism: Parallelism,
+) {
+    let width = l.ncols();
     let (l_jj, l_rj) = l.split_at_row(width);
-    let scratch = MatMut::from_column_major_slice_mut(&mut scratch[..height * width], height, width);
     let (mut inverse, mut y) = scratch.split_at_row_mut(width);
     inverse.fill(0.0);
     triangular_inverse::invert_lower_triangular(inverse.rb_mut(), l_jj, Par::Seq);
-    let front = MatMut::from_column_major_slice_mut(front, height, height);
     let (mut s_jj, mut s_jr, mut s_rj, s_rr) = front.split_at_mut(width, width);
     let (upper, lower) = (BlockStructure::TriangularUpper, BlockStructure::TriangularLower);
     let full = BlockStructure::Rectangular;
     let transposed = inverse.rb().transpose();
     triangular::matmul(s_jj.rb_mut(), full, Accum::Replace, transposed, upper, inverse.rb(), lower, sign, Par::Seq);
-    if below == 0 {
+    if l_rj.nrows() == 0 {
         return;
     }
-    triangular::matmul(y.rb_mut(), full, Accum::Replace, l_rj, full, inverse.rb(), lower, 1.0, Par::Seq);
+    times_lower(y.rb_mut(), l_rj, inverse.rb(), parallelism);
     multiply(s_rj.rb_mut(), Accum::Replace, s_rr.rb(), y.rb(), -1.0, parallelism);
     multiply(s_jj.rb_mut(), Accum::Add, y.rb().transpose(), s_rj.rb(), -1.0, parallelism);
     s_jr.copy_from(s_rj.rb().transpose());
+}
+
+/// `out = a l` with `l` lower triangular; rows are independent.
+fn times_lower(out: MatMut<'_, f64>, a: MatRef<'_, f64>, l: MatRef<'_, f64>, parallelism: Parallelism) {
+    let count = out.nrows();
+    if (count * l.nrows() * l.nrows()) as f64 > SPLIT && count >= 2 * BLOCK {
+        let at = half(count);
+        let ((top, bottom), (a_top, a_bottom)) = (out.split_at_row_mut(at), a.split_at_row(at));
+        parallelism.join(|| times_lower(top, a_top, l, parallelism), || times_lower(bottom, a_bottom, l, parallelism));
+    } else {
+        let (lower, full) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
+        triangular::matmul(out, full, Accum::Replace, a, full, l, lower, 1.0, Par::Seq);
+    }
 }
 
 /// Column by column from the last: `σ = −Σ y`, `σ_kk = sign / l_kk² − yᵀσ`, the trailing block growing by one each time.

@@ -16,6 +16,7 @@ mod numeric;
 mod parallelism;
 pub(crate) mod schedule;
 mod solve;
+mod speed_up;
 mod substitution;
 pub(crate) mod supernodes;
 mod symbolic;

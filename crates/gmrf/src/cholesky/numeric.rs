@@ -81,8 +81,9 @@ impl CholeskyFactor {
                 self.values[slot] += curvature * product;
             }
         }
-        Multifrontal { symbolic: &symbolic, parallelism: self.parallelism }
-            .run(&mut self.values, &mut self.least, &mut self.arena)
+        let elimination = Multifrontal { symbolic: &symbolic, parallelism: self.threads() };
+        self.threads()
+            .enter(|| elimination.run(&mut self.values, &mut self.least, &mut self.arena))
             .map_err(|position| not_positive_definite(&symbolic, position))?;
         let mut log_determinant = -symbolic.log_det_constraints;
         for node in &symbolic.supernodes {
@@ -95,6 +96,11 @@ impl CholeskyFactor {
         }
         self.log_determinant = log_determinant;
         Ok(())
+    }
+
+    /// Small factors stay on the calling thread.
+    fn threads(&self) -> Parallelism {
+        self.parallelism.for_operations(self.symbolic.operations())
     }
 
     fn fill_least(&mut self, values: &[f64]) -> Result<(), GmrfError> {

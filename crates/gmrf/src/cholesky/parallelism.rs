@@ -11,7 +11,23 @@ pub enum Parallelism {
     Tree,
 }
 
+/// Operations, about a millisecond, below which a factor never leaves its thread.
+const WORTH_JOINING: f64 = 5e6;
+
 impl Parallelism {
+    /// What a factor of so many operations uses.
+    pub(crate) fn for_operations(self, operations: f64) -> Self {
+        if operations < WORTH_JOINING { Self::Sequential } else { self }
+    }
+
+    /// The result of `work`, on a thread of the pool if parallel: there a join costs a fraction of what it costs from outside.
+    pub(crate) fn enter<T: Send>(self, work: impl FnOnce() -> T + Send) -> T {
+        match self {
+            Parallelism::Tree if rayon::current_thread_index().is_none() => rayon::scope(|_| work()),
+            _ => work(),
+        }
+    }
+
     /// Both results; on two threads if parallel.
     pub(crate) fn join<A: Send, B: Send>(self, a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
         match self {

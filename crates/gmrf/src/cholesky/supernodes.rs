@@ -218,7 +218,7 @@ const MOST_MERGED: usize = 8;
 /// Nanoseconds of the factor and selected inverse of one supernode, measured on fronts of many shapes: products are slow in
 /// small fronts, updates and fronts are written and read again by parent or child, and every supernode costs its visit. A merge
 /// stores zeros, but saves a visit and an update.
-fn predicted_time(width: usize, below: usize) -> f64 {
+pub(super) fn predicted_time(width: usize, below: usize) -> f64 {
     let (w, h) = (width as f64, (width + below) as f64);
     let operations = w * (h * h - h * w + w * w / 3.0);
     let moved = (below * below) as f64;

@@ -166,9 +166,10 @@ mod tests {
             }
             let direct: f64 = start.iter().zip(&target).map(|(a, b)| a * b).sum();
             assert!((dot(simd, &start, &target) - direct).abs() < 1e-12);
-            for (value, other) in dot_four(simd, &start, [&target, &start, &first, &second]).iter().zip([
-                &target, &start, &first, &second,
-            ]) {
+            for (value, other) in dot_four(simd, &start, [&target, &start, &first, &second])
+                .iter()
+                .zip([&target, &start, &first, &second])
+            {
                 assert!((value - start.iter().zip(other).map(|(a, b)| a * b).sum::<f64>()).abs() < 1e-12);
             }
         }

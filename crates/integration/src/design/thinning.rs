@@ -39,7 +39,8 @@ fn moved(index: &[i32], k: usize, by: i32) -> Vec<i32> {
 /// The neighbours of all evaluated points that were not evaluated, in lattice order.
 pub(crate) fn predict(values: &Values, dimension: usize, step: f64) -> Vec<Predicted> {
     let known = values.iter().filter(|(_, value)| value.is_some());
-    let around = |index: &Vec<i32>| (0..dimension).flat_map(|k| [-1, 1].map(|by| moved(index, k, by))).collect::<Vec<_>>();
+    let around =
+        |index: &Vec<i32>| (0..dimension).flat_map(|k| [-1, 1].map(|by| moved(index, k, by))).collect::<Vec<_>>();
     let between: BTreeSet<Vec<i32>> = known.flat_map(|(index, _)| around(index)).collect();
     let absent = between.into_iter().filter(|index| !values.contains_key(index));
     absent.map(|index| predicted(values, index, step)).collect()
