@@ -4,6 +4,7 @@
 //! the interpolant's coefficients fall like `(π/2 + √(1 + π²/4))⁻ᵏ = 3.43⁻ᵏ`, whatever the graph.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
@@ -96,11 +97,19 @@ impl ShiftedDeterminant {
             (0..pattern.order()).for_each(|j| shifted[pattern.column_start(j)] += u.exp());
             factor.refactor(shifted).map(|()| factor.log_determinant())
         };
-        let found: Result<Vec<f64>, GmrfError> = if large || self.symbolic.operations() < SMALL {
+        let some = |nodes: Range<usize>| {
             let mut state = state();
-            (0..nodes).map(|k| determinant(&mut state, k)).collect()
+            nodes.map(|k| determinant(&mut state, k)).collect::<Result<Vec<f64>, GmrfError>>()
+        };
+        let found = if large || self.symbolic.operations() < SMALL {
+            some(0..nodes)
         } else {
-            (0..nodes).into_par_iter().map_init(state, determinant).collect()
+            // one factor for each thread
+            let share = nodes.div_ceil(rayon::current_num_threads());
+            let starts: Vec<usize> = (0..nodes).step_by(share).collect();
+            let parts: Result<Vec<Vec<f64>>, GmrfError> =
+                starts.into_par_iter().map(|start| some(start..nodes.min(start + share))).collect();
+            parts.map(|parts| parts.concat())
         };
         match found {
             Ok(found) => Ok(Some(found)),
