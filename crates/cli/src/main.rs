@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use inla::{Fit, Resources, Table};
+use inla::{Fit, Prepared, Resources, Table};
 use inla_cli::{CliError, ModelFile};
 
 /// Bayesian inference for latent Gaussian models by integrated nested Laplace approximations.
@@ -57,7 +57,19 @@ fn fit(path: &std::path::Path, threads: Option<usize>) -> Result<Fit, CliError> 
     }
     let table = Table::from_csv_path(&file.data)?;
     let resources = Resources { directory: Some(file.directory), ..Resources::default() };
-    Ok(Fit::new(&file.specification, &table, &resources)?)
+    let prepared = Prepared::new(&file.specification, &table, &resources)?;
+    if let Some(notice) = memory_notice(prepared.predicted_memory()) {
+        // it is a courtesy: a closed standard error changes nothing
+        let _ = writeln!(std::io::stderr(), "{notice}");
+    }
+    Ok(prepared.fit()?)
+}
+
+/// Fits that need less are not worth a word.
+const LARGE: usize = 1 << 30;
+
+fn memory_notice(bytes: usize) -> Option<String> {
+    (bytes >= LARGE).then(|| format!("note: this fit needs about {:.1} GB of memory", bytes as f64 / 1e9))
 }
 
 fn write(fit: &Fit, json: Option<&PathBuf>, marginals: bool, quiet: bool) -> Result<(), CliError> {
@@ -81,5 +93,17 @@ fn print(text: &str) -> Result<(), CliError> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(CliError::Write { path: "standard output".to_owned(), reason: error.to_string() }),
         Ok(()) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::memory_notice;
+
+    #[test]
+    fn only_large_fits_are_announced() {
+        assert_eq!(memory_notice(1_000_000), None);
+        let notice = memory_notice(2_840_000_000);
+        assert_eq!(notice.as_deref(), Some("note: this fit needs about 2.8 GB of memory"));
     }
 }

@@ -75,6 +75,31 @@ impl SelectedInverse {
         Ok(())
     }
 
+    /// `tr(Σ S)` for a symmetric `S` given by its lower triangle on the pattern. Cost: a pass over its entries.
+    ///
+    /// # Errors
+    /// [`GmrfError::LengthMismatch`].
+    pub fn trace_product(&self, values: &[f64]) -> Result<f64, GmrfError> {
+        let pattern = &self.symbolic.pattern;
+        expect_length("values", pattern.nnz(), values.len())?;
+        let twice = |(i, j): (usize, usize)| if i == j { 1.0 } else { 2.0 };
+        let terms = pattern.entries().zip(values).zip(&self.values);
+        Ok(terms.map(|((place, s), covariance)| twice(place) * s * covariance).sum())
+    }
+
+    /// `aᵀΣa` for one sparse row `a` of a design, an element of `diag(AΣAᵀ)`; `None` if two of its nodes share no entry of the
+    /// factor, which cannot happen where `AᵀA` lies on the pattern. Cost: a search for each pair of nodes.
+    pub fn row_variance(&self, nodes: &[usize], values: &[f64]) -> Option<f64> {
+        let mut variance = 0.0;
+        for (k, (&i, a)) in nodes.iter().zip(values).enumerate() {
+            variance += a * a * self.entry(i, i)?;
+            for (&j, b) in nodes.iter().zip(values).take(k) {
+                variance += 2.0 * a * b * self.entry(i, j)?;
+            }
+        }
+        Some(variance)
+    }
+
     /// `Σ_ij` where `(i, j)` lies on the pattern of the factor, which is larger than that of the matrix.
     pub fn entry(&self, i: usize, j: usize) -> Option<f64> {
         let symbolic = &self.symbolic;

@@ -77,6 +77,38 @@ fn every_ordering_agrees_with_dense_algebra() {
 }
 
 #[test]
+fn traces_and_row_variances_agree_with_dense_algebra() {
+    let (pattern, values) = lattice(&[12, 11], 1);
+    let (expected, _) = dense_inverse(&pattern, &values);
+    let none = LinearConstraints::none(pattern.order());
+    let symbolic = SymbolicFactor::analyze(&pattern, &none).unwrap();
+    let mut factor = CholeskyFactor::new(symbolic.clone());
+    factor.refactor(&values).unwrap();
+    let mut inverse = SelectedInverse::new(&symbolic);
+    inverse.compute(&factor).unwrap();
+    // tr(ΣQ) = n
+    let order = pattern.order() as f64;
+    assert!((inverse.trace_product(&values).unwrap() - order).abs() < 1e-10 * order);
+    assert!(inverse.trace_product(&values[1..]).is_err());
+    let (i, j) = pattern.entries().find(|(i, j)| i != j).unwrap();
+    let row = 4.0 * expected[(i, i)] + 0.25 * expected[(j, j)] - 2.0 * expected[(i, j)];
+    assert!((inverse.row_variance(&[i, j], &[2.0, -0.5]).unwrap() - row).abs() < 1e-12);
+    assert_eq!(inverse.row_variance(&[], &[]), Some(0.0));
+}
+
+#[test]
+fn an_analysis_is_taken_over_by_its_own_pattern_alone() {
+    let (pattern, _) = lattice(&[8, 8], 0);
+    let none = LinearConstraints::none(pattern.order());
+    let first = SymbolicFactor::analyze(&pattern, &none).unwrap();
+    let (again, _) = lattice(&[8, 8], 0);
+    assert!(Arc::ptr_eq(&first, &SymbolicFactor::analyze_like(&again, &none, Some(&first)).unwrap()));
+    let (other, _) = lattice(&[8, 8], 1);
+    let none = LinearConstraints::none(other.order());
+    assert!(!Arc::ptr_eq(&first, &SymbolicFactor::analyze_like(&other, &none, Some(&first)).unwrap()));
+}
+
+#[test]
 fn many_right_hand_sides_agree_with_one() {
     let (pattern, values) = lattice(&[30, 30], 2);
     let n = pattern.order();

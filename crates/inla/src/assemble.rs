@@ -66,7 +66,8 @@ pub(crate) fn assemble(
     parts.extend(effects.iter().map(|e| Effect { name: e.name.clone(), model: e.model.clone() }));
     let design = design(specification, table, &fixed, &effects)?;
     let observations = vec![Observations { name: "likelihood".to_owned(), likelihood }];
-    let model = LatentGaussianModel::new(parts, observations, design).map_err(InlaError::engine)?;
+    let model = LatentGaussianModel::new_like(parts, observations, design, resources.analysis.as_ref())
+        .map_err(InlaError::engine)?;
     let family = specification.family.clone();
     Ok(Assembled { model, fixed: fixed.names, fixed_prior_sd, effects, link, family })
 }

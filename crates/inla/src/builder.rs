@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use gmrf::Graph;
 
 use crate::error::InlaError;
-use crate::fit::{Fit, Resources};
+use crate::fit::{Fit, Prepared, Resources};
 use crate::specification::{CoefficientPrior, ModelSpecification, Source};
 use crate::table::Table;
 
@@ -208,8 +208,18 @@ impl ModelBuilder {
     /// # Errors
     /// [`InlaError`].
     pub fn fit(&self, table: &Table) -> Result<Fit, InlaError> {
-        let resources = Resources { graphs: self.graphs.clone(), ..Resources::default() };
-        Fit::new(&self.specification()?, table, &resources)
+        self.prepare(table, None)?.fit()
+    }
+
+    /// Joins the model and a table without fitting them: what it takes can be asked before. `like` is an earlier fit of the same
+    /// structure, whose analysis is taken over.
+    ///
+    /// # Errors
+    /// [`InlaError`].
+    pub fn prepare(&self, table: &Table, like: Option<&Fit>) -> Result<Prepared, InlaError> {
+        let analysis = like.map(|fit| fit.analysis().clone());
+        let resources = Resources { graphs: self.graphs.clone(), analysis, ..Resources::default() };
+        Prepared::new(&self.specification()?, table, &resources)
     }
 }
 

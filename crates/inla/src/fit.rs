@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gmrf::{Graph, Reported};
+use gmrf::{Graph, Reported, SymbolicFactor};
 use integration::design::GridOptions;
 use integration::{ExploreOptions, Map, Marginal, Parallel, Posterior, Sequential, Strategy, Summary};
 
@@ -21,6 +22,8 @@ pub struct Resources {
     pub directory: Option<PathBuf>,
     /// Graphs by the names of their effects; they take precedence over files.
     pub graphs: HashMap<String, Graph>,
+    /// The [`analysis`](Fit::analysis) of an earlier fit: a fit of the same structure to other data takes it over.
+    pub analysis: Option<Arc<SymbolicFactor>>,
 }
 
 impl Resources {
@@ -61,8 +64,17 @@ pub struct Fit {
 /// Below this many operations for one factor and pass over the data, threads cost more than they give.
 const WORTH_THREADS: f64 = 2e4;
 
-impl Fit {
-    /// Fits a description to a table.
+/// A model with its data, checked and analysed, before the first evaluation.
+#[derive(Debug)]
+pub struct Prepared {
+    specification: ModelSpecification,
+    assembled: Assembled,
+    options: ExploreOptions,
+    elapsed: Duration,
+}
+
+impl Prepared {
+    /// Joins a description and a table.
     ///
     /// # Errors
     /// [`InlaError`]: what is wrong with the description, the data or the model, where, and what to do.
@@ -70,8 +82,43 @@ impl Fit {
         let started = Instant::now();
         let options = explore_options(&specification.fit)?;
         let assembled = assemble(specification, table, resources)?;
-        let posterior = explore(&assembled, &options, specification.fit.threads)?;
-        Ok(Self { specification: specification.clone(), assembled, posterior, elapsed: started.elapsed() })
+        Ok(Self { specification: specification.clone(), assembled, options, elapsed: started.elapsed() })
+    }
+
+    /// Bytes that the fit is predicted to take: factors and selected inverses of the points evaluated at a time, moments of the
+    /// design's points, marginals. A density far from Gaussian takes more points than are counted here.
+    pub fn predicted_memory(&self) -> usize {
+        let threads = match self.specification.fit.threads {
+            0 => rayon::current_num_threads(),
+            threads => threads,
+        };
+        Posterior::predicted_memory(&self.assembled.model, threads, &self.options)
+    }
+
+    /// Explores the posterior.
+    ///
+    /// # Errors
+    /// [`InlaError`]: the model has no mode or cannot be evaluated.
+    pub fn fit(self) -> Result<Fit, InlaError> {
+        let started = Instant::now();
+        let posterior = explore(&self.assembled, &self.options, self.specification.fit.threads)?;
+        let elapsed = self.elapsed + started.elapsed();
+        Ok(Fit { specification: self.specification, assembled: self.assembled, posterior, elapsed })
+    }
+}
+
+impl Fit {
+    /// Fits a description to a table.
+    ///
+    /// # Errors
+    /// Those of [`Prepared::new`] and [`Prepared::fit`].
+    pub fn new(specification: &ModelSpecification, table: &Table, resources: &Resources) -> Result<Self, InlaError> {
+        Prepared::new(specification, table, resources)?.fit()
+    }
+
+    /// The analysed pattern of the posterior precision, for [`Resources::analysis`] of the next fit.
+    pub fn analysis(&self) -> &Arc<SymbolicFactor> {
+        self.assembled.model.symbolic()
     }
 
     /// The description that was fitted.

@@ -21,7 +21,7 @@ pub use builder::{Effect, ModelBuilder};
 pub use design_matrix::{Dependence, FixedDesign, collinear_columns};
 pub use effect::MODELS;
 pub use error::InlaError;
-pub use fit::{Fit, Named, Resources};
+pub use fit::{Fit, Named, Prepared, Resources};
 pub use formula::Formula;
 pub use gmrf::Graph;
 pub use integration::{Marginal, Summary};

@@ -39,6 +39,31 @@ fn results_have_the_same_bits_on_any_number_of_threads() {
 }
 
 #[test]
+fn a_prepared_fit_tells_its_memory_and_takes_over_an_analysis() {
+    let table = |n: usize| {
+        let region: Vec<f64> = (1..=n).map(|i| i as f64).collect();
+        Table::new().with_numeric("y", &counts(n)).unwrap().with_numeric("region", &region).unwrap()
+    };
+    let model = |side: usize, threads: usize| {
+        let effect = Effect::new("region", "besagproper").graph(lattice(side)).option("precision", "pc.prec(1, 0.01)");
+        ModelBuilder::new("y", "poisson").effect(effect).threads(threads)
+    };
+    let memory = |side: usize, threads: usize| {
+        model(side, threads).prepare(&table(side * side), None).unwrap().predicted_memory() as f64
+    };
+    // a workspace for each thread beside what is kept, and all of it in proportion to the nodes or a little faster
+    assert!(memory(20, 2) > memory(20, 1) && memory(20, 2) < 2.0 * memory(20, 1));
+    let growth = memory(40, 2) / memory(20, 2);
+    assert!(growth > 3.5 && growth < 8.0, "{growth}");
+    let first = model(12, 1).fit(&table(144)).unwrap();
+    let next = model(12, 1).prepare(&table(144), Some(&first)).unwrap().fit().unwrap();
+    assert!(std::sync::Arc::ptr_eq(first.analysis(), next.analysis()));
+    assert_eq!(first.log_marginal_likelihood().to_bits(), next.log_marginal_likelihood().to_bits());
+    let other = model(10, 1).prepare(&table(100), Some(&first)).unwrap().fit().unwrap();
+    assert!(!std::sync::Arc::ptr_eq(first.analysis(), other.analysis()));
+}
+
+#[test]
 fn builder_and_formula_make_the_same_description() {
     let built = ModelBuilder::new("y", "poisson")
         .fixed("x")

@@ -141,6 +141,15 @@ impl<'a> Engine<'a> {
         factor + inverse
     }
 
+    /// Bytes of workspaces for points evaluated at a time, and of what is kept of `points` points and their mixtures.
+    pub(crate) fn predicted_bytes(&self, points: usize) -> usize {
+        let (n, m) = (self.model.nodes(), self.model.rows());
+        let vectors = 10 * n + 12 * m + 4 * self.model.symbolic().pattern().nnz();
+        // mode, moments of nodes, moments and cavities of predictors; a part of each mixture
+        let kept = (1 + 3) * n + (3 + 2) * m + 5 * (n + m);
+        self.concurrency(usize::MAX) * (self.workspace_bytes() + 8 * vectors) + 8 * points * kept
+    }
+
     /// How many of `tasks` points are evaluated at a time: one for every thread, or one alone on all threads where there are
     /// fewer points or the workspaces would fill half of the physical memory.
     fn concurrency(&self, tasks: usize) -> usize {

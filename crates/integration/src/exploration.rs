@@ -417,6 +417,21 @@ fn chosen(strategy: Strategy, p: usize, operations: f64) -> (Strategy, &'static 
     (strategy, name)
 }
 
+/// Design points of a density near a Gaussian.
+pub(crate) fn predicted_points(strategy: Strategy, model: &laplace::LatentGaussianModel) -> usize {
+    let p = model.free_count();
+    let (strategy, _) = chosen(strategy, p, model.symbolic().operations());
+    match strategy {
+        _ if p == 0 => 1,
+        // half of the lattice points in a ball of radius 4, and its rim
+        Strategy::Grid(_) => [12, 45, 180, 900, 4500][p.min(5) - 1],
+        Strategy::GaussHermite(k) => k.saturating_pow(p as u32).min(100_000),
+        // a fraction of the factorial design, the axes and the centre; and the skeleton
+        Strategy::CentralComposite => 1 + 4 * p + (1 << p.min(7)),
+        Strategy::EmpiricalBayes | Strategy::Automatic => 1,
+    }
+}
+
 pub(crate) fn on_axis(dimension: usize, k: usize, value: f64) -> Vec<f64> {
     let mut z = vec![0.0; dimension];
     z[k] = value;

@@ -154,6 +154,14 @@ pub struct Posterior {
 }
 
 impl Posterior {
+    /// Bytes that [`explore`](Self::explore) is predicted to take on so many threads; a design that grows with a density far from
+    /// Gaussian takes more.
+    pub fn predicted_memory(model: &LatentGaussianModel, threads: usize, options: &ExploreOptions) -> usize {
+        let executor = Counted(threads);
+        let engine = Engine::new(model, &executor, options.newton);
+        engine.predicted_bytes(crate::exploration::predicted_points(options.strategy, model))
+    }
+
     /// Explores the hyperparameters of `model` and combines the approximations. Deterministic: the same bits with any executor.
     ///
     /// # Errors
@@ -183,5 +191,18 @@ impl Posterior {
             with_second_order: options.second_order,
         };
         exploration.finish(mode, mode_time)
+    }
+}
+
+/// Nothing but a number of threads.
+struct Counted(usize);
+
+impl Executor for Counted {
+    fn run(&self, count: usize, task: &(dyn Fn(usize) + Sync)) {
+        (0..count).for_each(task);
+    }
+
+    fn threads(&self) -> usize {
+        self.0
     }
 }

@@ -81,6 +81,19 @@ impl LatentGaussianModel {
     /// [`LaplaceError::LengthMismatch`] if design, effects and observations do not fit, [`LaplaceError::InvalidModel`] if
     /// there is nothing to estimate or a hyperparameter has no finite starting value.
     pub fn new(effects: Vec<Effect>, observations: Vec<Observations>, design: Design) -> Result<Self, LaplaceError> {
+        Self::new_like(effects, observations, design, None)
+    }
+
+    /// The same with the analysis of an earlier model where that has the same pattern and constraints.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn new_like(
+        effects: Vec<Effect>,
+        observations: Vec<Observations>,
+        design: Design,
+        analysis: Option<&Arc<SymbolicFactor>>,
+    ) -> Result<Self, LaplaceError> {
         let effect_nodes = ranges(effects.iter().map(|e| e.model.pattern().order()));
         let observation_rows = ranges(observations.iter().map(|o| o.likelihood.len()));
         let nodes = effect_nodes.last().map_or(0, |r| r.end);
@@ -99,7 +112,7 @@ impl LatentGaussianModel {
         for (effect, range) in effects.iter().zip(&effect_nodes) {
             constraints.append_block(effect.model.constraints(), range.start)?;
         }
-        let symbolic = SymbolicFactor::analyze(&pattern, &constraints)?;
+        let symbolic = SymbolicFactor::analyze_like(&pattern, &constraints, analysis)?;
         let precision_slots = effects
             .iter()
             .zip(&effect_nodes)

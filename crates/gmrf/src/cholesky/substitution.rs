@@ -6,7 +6,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::symbolic::SymbolicFactor;
-use super::vector::{dot, dot_four, subtract_columns};
+use super::vector::{dot, dot_four, subtract_columns, subtract_rows_twice};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
@@ -28,7 +28,7 @@ pub(super) struct Substitution<'a> {
 }
 
 /// Multiplications of one supernode from which products by faer beat the vector loops.
-const LARGE: usize = 20_000;
+const LARGE: usize = 60_000;
 
 impl Substitution<'_> {
     pub(super) fn run(self) {
@@ -183,8 +183,16 @@ fn forward<S: Simd>(simd: S, panel: &[f64], own: &mut [f64], buffer: &mut [f64],
             let inverse = 1.0 / panel[k * height + k];
             target.iter_mut().for_each(|x| *x *= inverse);
         }
-        for (i, target) in buffer.chunks_exact_mut(count).enumerate() {
-            subtract_columns(simd, target, (own, count), width, |k| panel[k * height + width + i]);
+        let own = &own[..width * count];
+        let mut i = 0;
+        while i + 2 <= below {
+            let (first, rest) = buffer[i * count..].split_at_mut(count);
+            let factors = (&panel[width + i..], &panel[width + i + 1..], height);
+            subtract_rows_twice(simd, (first, &mut rest[..count]), (own, width), factors);
+            i += 2;
+        }
+        if i < below {
+            subtract_columns(simd, &mut buffer[i * count..], (own, count), width, |k| panel[k * height + width + i]);
         }
     }
 }
@@ -201,12 +209,22 @@ fn backward<S: Simd>(simd: S, panel: &[f64], own: &mut [f64], buffer: &[f64], co
         matmul::matmul(own.rb_mut(), Accum::Add, l_rj.transpose(), buffer, -1.0, Par::Seq);
         triangular_solve::solve_upper_triangular_in_place(l_jj.transpose(), own, Par::Seq);
     } else {
+        let column = |k: usize| &panel[k * height + width..(k + 1) * height];
+        let mut k = 0;
+        while k + 2 <= width && below > 0 {
+            let (first, rest) = own[k * count..].split_at_mut(count);
+            subtract_rows_twice(simd, (first, &mut rest[..count]), (buffer, below), (column(k), column(k + 1), 1));
+            k += 2;
+        }
+        if k < width && below > 0 {
+            let last = column(k);
+            subtract_columns(simd, &mut own[k * count..], (buffer, count), below, |i| last[i]);
+        }
         for k in (0..width).rev() {
             let column = &panel[k * height..(k + 1) * height];
             let (head, later) = own.split_at_mut((k + 1) * count);
             let target = &mut head[k * count..];
             subtract_columns(simd, target, (later, count), width - k - 1, |j| column[k + 1 + j]);
-            subtract_columns(simd, target, (buffer, count), below, |i| column[width + i]);
             let inverse = 1.0 / column[k];
             target.iter_mut().for_each(|x| *x *= inverse);
         }

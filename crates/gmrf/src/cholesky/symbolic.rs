@@ -52,6 +52,19 @@ impl SymbolicFactor {
         Self::analyze_with(pattern, constraints, Ordering::Automatic)
     }
 
+    /// `previous` if it is the analysis of just this pattern under these constraints, else a new one. Cost: a comparison.
+    ///
+    /// # Errors
+    /// As [`analyze`](Self::analyze).
+    pub fn analyze_like(
+        pattern: &Arc<SparsityPattern>,
+        constraints: &LinearConstraints,
+        previous: Option<&Arc<Self>>,
+    ) -> Result<Arc<Self>, GmrfError> {
+        let same = |previous: &&Arc<Self>| previous.pattern == *pattern && previous.constraints == *constraints;
+        previous.filter(same).map_or_else(|| Self::analyze(pattern, constraints), |previous| Ok(previous.clone()))
+    }
+
     /// Analyses `pattern` under `constraints` in the given ordering, for a factor that fits the memory of this machine.
     ///
     /// # Errors
