@@ -14,7 +14,7 @@ use crate::error::IntegrationError;
 use crate::evaluated::{Evaluated, Grid, normalised};
 use crate::executor::{Executor, map};
 use crate::hessian::Reparametrisation;
-use crate::hyper_marginal::{Axis, Lattice, of_axes, of_line, of_plane};
+use crate::hyper_marginal::{Axis, Knot, Lattice, of_axes, of_line, of_plane};
 use crate::marginal::Marginal;
 use crate::mode::Mode;
 use crate::objective::ObjectiveValue;
@@ -26,8 +26,9 @@ use crate::skewed::SkewedGaussian;
 const NEGLIGIBLE_WEIGHT: f64 = 1e-7;
 /// The design is moved when the weighted mean lies further than this from its centre, in standard deviations.
 const FURTHEST_CENTRE: f64 = 0.5;
-/// Lattice of the axes that the marginals of three and more hyperparameters are read from.
-const AXIS_POINTS: [f64; 8] = [-4.0, -3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 4.0];
+/// Where the axes are evaluated that the marginals of three and more hyperparameters are read from, beside the centre; half-way
+/// between them cubics through values and slopes are read.
+const AXIS_POINTS: [f64; 4] = [-4.0, -2.0, 2.0, 4.0];
 
 /// Marginals that a task builds.
 const CHUNK: usize = 512;
@@ -198,11 +199,9 @@ impl Exploration<'_> {
         kept
     }
 
-    /// The log-density of a point with the second-order term where it is small, or without it.
-    fn corrected(&self, point: &PointEvaluation, with: bool) -> f64 {
-        let terms = &point.moments.second_order;
-        let extra = if with && self.with_second_order { terms.total() } else { 0.0 };
-        point.approximation.log_posterior + extra
+    /// The second-order term of a point where it is small.
+    fn correction(&self, point: &PointEvaluation) -> f64 {
+        if self.with_second_order { point.moments.second_order.total() } else { 0.0 }
     }
 
     /// The second-order terms weigh the design only if they are small at every point that matters: a term that is used at some
@@ -248,25 +247,23 @@ impl Exploration<'_> {
         let mut zs = vec![vec![0.0; p]];
         zs.extend((0..p).flat_map(|k| AXIS_POINTS.map(|z| on_axis(p, k, z))));
         let results = self.evaluate(&zs);
-        let values = |with: bool| -> Vec<Option<f64>> {
-            results.iter().map(|r| r.as_ref().map(|point| self.corrected(point, with))).collect()
-        };
-        let (corrected, plain) = (values(true), values(false));
-        let axis = |k: usize, values: &[Option<f64>]| {
-            let own = &values[1 + k * AXIS_POINTS.len()..1 + (k + 1) * AXIS_POINTS.len()];
-            let mut points: Vec<(f64, f64)> =
-                AXIS_POINTS.iter().zip(own).filter_map(|(&z, value)| value.map(|v| (z, v))).collect();
-            points.extend(values[0].map(|value| (0.0, value)));
-            points.sort_by(|a, b| a.0.total_cmp(&b.0));
-            let greatest = points.iter().map(|point| point.1).fold(f64::NEG_INFINITY, f64::max);
-            (points.iter().map(|point| point.0).collect(), points.iter().map(|point| point.1 - greatest).collect())
-        };
-        if corrected.iter().all(Option::is_none) {
+        if results.iter().all(Option::is_none) {
             let reason = self.failed.first().map_or_else(String::new, |(_, reason)| reason.clone());
             return Err(IntegrationError::EmptyDesign { points: zs.len(), reason });
         }
-        let build = |(z, log): (Vec<f64>, Vec<f64>)| Axis::new(z, log);
-        Ok((0..p).map(|k| (build(axis(k, &corrected)), build(axis(k, &plain)))).collect())
+        let knot = |k: usize, z: f64, result: &Option<PointEvaluation>| {
+            let point = result.as_ref()?;
+            let slope = self.map.slope(&point.approximation.gradient)[k];
+            Some(Knot { z, value: point.approximation.log_posterior, slope, correction: self.correction(point) })
+        };
+        let axis = |k: usize| {
+            let own = &results[1 + k * AXIS_POINTS.len()..1 + (k + 1) * AXIS_POINTS.len()];
+            let mut knots: Vec<Knot> = AXIS_POINTS.iter().zip(own).filter_map(|(&z, r)| knot(k, z, r)).collect();
+            knots.extend(knot(k, 0.0, &results[0]));
+            knots.sort_by(|a, b| a.z.total_cmp(&b.z));
+            (Axis::through(&knots, true), Axis::through(&knots, false))
+        };
+        Ok((0..p).map(axis).collect())
     }
 
     fn hyper_marginals(&self, evaluated: &Evaluated, axes: &[(Axis, Axis)], with: bool) -> Vec<Marginal> {
