@@ -271,6 +271,14 @@ impl Objective for Engine<'_> {
         *lock(&self.last) = Some(start);
         Ok(ObjectiveValue { value: approximation.log_posterior, gradient: approximation.gradient })
     }
+
+    fn evaluate_near(&self, thetas: &[Vec<f64>]) -> Vec<Result<ObjectiveValue, IntegrationError>> {
+        let last = lock(&self.last).clone();
+        match last {
+            Some(start) => self.approximate_batch(thetas, &start),
+            None => thetas.iter().map(|theta| self.evaluate(theta)).collect(),
+        }
+    }
 }
 
 /// A poisoned lock only means that another thread panicked: the data behind it are plain buffers and counters.

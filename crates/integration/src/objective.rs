@@ -21,4 +21,9 @@ pub trait Objective: Sync {
     /// # Errors
     /// Where the density cannot be evaluated; a search takes a shorter step then.
     fn evaluate(&self, theta: &[f64]) -> Result<ObjectiveValue, IntegrationError>;
+
+    /// The same at several points near the last one, which do not depend on each other.
+    fn evaluate_near(&self, thetas: &[Vec<f64>]) -> Vec<Result<ObjectiveValue, IntegrationError>> {
+        thetas.iter().map(|theta| self.evaluate(theta)).collect()
+    }
 }
