@@ -12,8 +12,10 @@ use crate::pattern::SparsityPattern;
 pub(crate) struct TrailingConstraint {
     /// The diagonal entries of its nodes, in the pattern.
     pub(crate) diagonal: Vec<usize>,
-    /// Slots among the values of `L`, and what `κ` is multiplied by.
-    pub(crate) products: Vec<(usize, f64)>,
+    /// Where its products start among what the constraints add.
+    pub(crate) start: usize,
+    /// What `κ` is multiplied by.
+    pub(crate) products: Vec<f64>,
 }
 
 /// Nodes up to which a constraint may fill a dense block of `Q`.

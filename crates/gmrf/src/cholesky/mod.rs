@@ -8,6 +8,7 @@
 //! The factor is multifrontal and supernodal (Duff and Reid 1983; Liu 1992): one dense panel a supernode, its update
 //! handed to the parent.
 
+mod assembly;
 pub(crate) mod dense;
 pub(crate) mod elimination;
 mod kkt;

@@ -13,6 +13,8 @@ use super::symbolic::SymbolicFactor;
 #[derive(Clone, Copy)]
 pub(super) struct Multifrontal<'a> {
     pub(super) symbolic: &'a SymbolicFactor,
+    /// The precision's values, and what the constraints add.
+    pub(super) sources: (&'a [f64], &'a [f64]),
     pub(super) parallelism: Parallelism,
 }
 
@@ -84,6 +86,7 @@ impl Multifrontal<'_> {
         let (height, width, below) = (node.height(), node.width, node.below);
         let start = node.values_start - parts.first_value;
         let panel = &mut parts.values[start..start + height * width];
+        symbolic.assembly.fill(s, self.sources, panel);
         let place = if below == 0 { 0 } else { node.update_start - parts.first_update };
         let (before, rest) = parts.arena.split_at_mut(place);
         let (update, behind) = rest.split_at_mut(below * below);

@@ -17,6 +17,8 @@ pub struct CholeskyFactor {
     pub(crate) values: Vec<f64>,
     /// Updates on their way to their parents.
     arena: Vec<f64>,
+    /// What the constraints add to the matrix beyond the precision.
+    extra: Vec<f64>,
     /// Least acceptable pivot of each position.
     least: Vec<f64>,
     parallelism: Parallelism,
@@ -39,6 +41,7 @@ impl CholeskyFactor {
             values: vec![0.0; symbolic.values_length],
             arena: vec![0.0; symbolic.branch.updates.end],
             least: vec![0.0; symbolic.order.len()],
+            extra: symbolic.constraint_values.clone(),
             parallelism: Parallelism::default(),
             log_determinant: f64::NAN,
             symbolic,
@@ -64,24 +67,14 @@ impl CholeskyFactor {
         let symbolic = self.symbolic.clone();
         expect_length("precision values", symbolic.pattern.nnz(), values.len())?;
         self.log_determinant = f64::NAN;
-        self.values.fill(0.0);
-        for (&slot, &value) in symbolic.slots.iter().zip(values) {
-            self.values[slot] = value;
-        }
-        let mut slots = symbolic.constraint_slots.iter();
-        for k in 0..symbolic.constraints.len() {
-            for (&value, &slot) in symbolic.constraints.row(k).1.iter().zip(&mut slots) {
-                self.values[slot] = value;
-            }
-        }
         self.fill_least(values)?;
         for constraint in &symbolic.trailing {
             let curvature = constraint.diagonal.iter().fold(1.0_f64, |a, &entry| a.max(values[entry].abs()));
-            for &(slot, product) in &constraint.products {
-                self.values[slot] += curvature * product;
-            }
+            let room = &mut self.extra[constraint.start..][..constraint.products.len()];
+            room.iter_mut().zip(&constraint.products).for_each(|(room, product)| *room = curvature * product);
         }
-        let elimination = Multifrontal { symbolic: &symbolic, parallelism: self.threads() };
+        let elimination =
+            Multifrontal { symbolic: &symbolic, sources: (values, &self.extra), parallelism: self.threads() };
         self.threads()
             .enter(|| elimination.run(&mut self.values, &mut self.least, &mut self.arena))
             .map_err(|position| not_positive_definite(&symbolic, position))?;

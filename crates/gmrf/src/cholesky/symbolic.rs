@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::assembly::Assembly;
 use super::elimination::EliminationTree;
 use super::kkt::{Kkt, TrailingConstraint, check_support, log_det_gram, pairs};
 use super::schedule::{Branch, schedule};
@@ -30,8 +31,10 @@ pub struct SymbolicFactor {
     pub(crate) branch: Branch,
     /// For each entry of the pattern, its slot among the values of `L`.
     pub(crate) slots: Vec<usize>,
-    /// For each entry of `C`, row by row, its slot.
-    pub(crate) constraint_slots: Vec<usize>,
+    /// Which entries go into which panel.
+    pub(crate) assembly: Assembly,
+    /// What the constraints add beyond the precision: the entries of `C`, row by row, then room for the trailing ones' products.
+    pub(crate) constraint_values: Vec<f64>,
     /// The constraints whose multipliers stand behind their nodes.
     pub(crate) trailing: Vec<TrailingConstraint>,
     pub(crate) values_length: usize,
@@ -118,7 +121,8 @@ impl SymbolicFactor {
             branch: Branch::default(),
             children,
             slots: Vec::new(),
-            constraint_slots: Vec::new(),
+            assembly: Assembly::default(),
+            constraint_values: Vec::new(),
             trailing: Vec::new(),
             log_det_constraints: log_det_gram(constraints)?,
         };
@@ -203,19 +207,28 @@ impl SymbolicFactor {
         let pattern = self.pattern.clone();
         self.slots = pattern.entries().map(|(i, j)| self.slot(&owner, self.position[i], self.position[j])).collect();
         let n = pattern.order();
-        self.constraint_slots = (0..self.constraints.len())
+        let constraint_slots: Vec<usize> = (0..self.constraints.len())
             .flat_map(|k| self.constraints.row(k).0.iter().map(move |&i| (n + k, i)))
             .map(|(k, i)| self.slot(&owner, self.position[k], self.position[i]))
             .collect();
-        let trailing = trailing.iter().map(|&k| {
+        self.constraint_values =
+            (0..self.constraints.len()).flat_map(|k| self.constraints.row(k).1.iter().copied()).collect();
+        let mut product_slots = Vec::new();
+        for &k in trailing {
             let (columns, values) = self.constraints.row(k);
-            let place = |i: usize| self.position[i];
-            let products = pairs(columns.len())
-                .map(|(a, b)| (self.slot(&owner, place(columns[a]), place(columns[b])), values[a] * values[b]));
-            let diagonal = columns.iter().map(|&i| pattern.column_start(i)).collect();
-            TrailingConstraint { diagonal, products: products.collect() }
-        });
-        self.trailing = trailing.collect();
+            let start = self.constraint_values.len() + product_slots.len();
+            let place = |i: usize| self.position[columns[i]];
+            product_slots.extend(pairs(columns.len()).map(|(a, b)| self.slot(&owner, place(a), place(b))));
+            self.trailing.push(TrailingConstraint {
+                diagonal: columns.iter().map(|&i| pattern.column_start(i)).collect(),
+                start,
+                products: pairs(columns.len()).map(|(a, b)| values[a] * values[b]).collect(),
+            });
+        }
+        let panels: Vec<usize> = self.supernodes.iter().map(|node| node.values_start).collect();
+        let slots = self.slots.iter().chain(&constraint_slots).chain(&product_slots).copied();
+        self.assembly = Assembly::new(&panels, slots);
+        self.constraint_values.resize(self.constraint_values.len() + product_slots.len(), 0.0);
     }
 
     fn slot(&self, owner: &[u32], p: usize, q: usize) -> usize {
