@@ -25,13 +25,15 @@ pub struct Case {
 }
 
 impl Case {
-    /// Fits the case.
+    /// Fits the case by a rung of the approximation ladder, `auto` or its name.
     ///
     /// # Errors
     /// Those of the engine.
-    pub fn fit(&self) -> Result<Fit, Failure> {
+    pub fn fit(&self, approximation: &str) -> Result<Fit, Failure> {
         let resources = Resources { directory: Some(self.directory.clone()), ..Resources::default() };
-        Ok(Fit::new(&self.specification, &self.table, &resources)?)
+        let mut specification = self.specification.clone();
+        approximation.clone_into(&mut specification.fit.approximation);
+        Ok(Fit::new(&specification, &self.table, &resources)?)
     }
 
     /// The engine's name of a scalar of the reference; `None` for those that are functions of others.

@@ -53,6 +53,10 @@ pub struct Report {
     pub differences: Vec<Difference>,
     /// Evidence less the reference's.
     pub evidence: Option<f64>,
+    /// The rung of the ladder that the fit stands on.
+    pub approximation: &'static str,
+    /// The verdict of the fit's certificate.
+    pub verdict: &'static str,
     /// Wall-clock seconds of the fit.
     pub seconds: f64,
     /// What the engine itself says of the fit.
@@ -60,9 +64,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// The difference of a group that is largest by `measure`.
-    pub fn worst(&self, group: Group, measure: impl Fn(&Difference) -> f64) -> Option<&Difference> {
-        let own = self.differences.iter().filter(|d| d.group == group);
+    /// Of those `among`, the difference that is largest by `measure`.
+    pub fn worst(
+        &self,
+        among: impl Fn(&Difference) -> bool,
+        measure: impl Fn(&Difference) -> f64,
+    ) -> Option<&Difference> {
+        let own = self.differences.iter().filter(|d| among(d));
         own.max_by(|a, b| measure(a).abs().total_cmp(&measure(b).abs()))
     }
 }
@@ -78,12 +86,12 @@ fn summaries(fit: &Fit) -> HashMap<String, Summary> {
     all
 }
 
-/// Fits a case and compares every scalar that the reference has and the engine knows.
+/// Fits a case by a rung of the ladder and compares every scalar that the reference has and the engine knows.
 ///
 /// # Errors
 /// Those of the engine, a broken reference, or a scalar that neither the fit nor the case's names account for.
-pub fn compare(case: &Case) -> Result<Report, Failure> {
-    let fit = case.fit()?;
+pub fn compare(case: &Case, approximation: &str) -> Result<Report, Failure> {
+    let fit = case.fit(approximation)?;
     let ours = summaries(&fit);
     let mut reader = csv::Reader::from_path(&case.summary)?;
     let headers = reader.headers()?.clone();
@@ -116,5 +124,8 @@ pub fn compare(case: &Case) -> Result<Report, Failure> {
         });
     }
     let evidence = case.log_evidence.map(|reference| fit.log_marginal_likelihood() - reference);
-    Ok(Report { differences, evidence, seconds: fit.elapsed().as_secs_f64(), warnings: fit.warnings() })
+    let approximation = fit.posterior().diagnostics.approximation.rung.name();
+    let seconds = fit.elapsed().as_secs_f64();
+    let verdict = fit.certificate().verdict.name();
+    Ok(Report { differences, evidence, approximation, verdict, seconds, warnings: fit.warnings() })
 }

@@ -4,7 +4,9 @@
 //! `../shared/validation/` beside the checkout where that folder is there.
 
 mod cases;
+mod clusters;
 mod compare;
 
-pub use cases::{Case, own_cases, shared_cases};
+pub use cases::{Case, Failure, own_cases, shared_cases};
+pub use clusters::Clusters;
 pub use compare::{Difference, Group, Report, compare};

@@ -1,7 +1,7 @@
 //! Every case against its long MCMC: the project's bars, each plus three Monte Carlo standard errors.
 #![allow(clippy::unwrap_used)] // what fails in a helper fails the test
 
-use validation::{Case, Report, compare, own_cases, shared_cases};
+use validation::{Case, Clusters, Report, compare, own_cases, shared_cases};
 
 /// Means within 0.05 posterior sd, standard deviations within 5 %, quantiles within 0.1 sd.
 const BARS: [f64; 3] = [0.05, 0.05, 0.1];
@@ -22,7 +22,7 @@ fn own(name: &str) -> Case {
 
 /// `evidence`: what the next order of the expansion leaves, plus three standard errors of the reference.
 fn check_own(name: &str, evidence: f64) {
-    let report = compare(&own(name)).unwrap();
+    let report = compare(&own(name), "auto").unwrap();
     assert!(report.differences.len() > 10, "{name}: the reference has been read");
     assert_within(name, &report, BARS);
     let difference = report.evidence.unwrap();
@@ -76,19 +76,55 @@ fn shared_cases_agree_with_mcmc() {
         println!("skipped: no folder of shared cases beside the checkout");
     }
     for case in cases.iter().filter(|case| case.name != "toenail") {
-        assert_within(&case.name, &compare(case).unwrap(), BARS);
+        assert_within(&case.name, &compare(case, "auto").unwrap(), BARS);
     }
 }
 
 #[test]
-fn toenail_is_beyond_laplace_and_says_so() {
+fn toenail_is_beyond_laplace_and_goes_to_expectation_propagation() {
     let Some(case) = shared_cases().unwrap().into_iter().find(|case| case.name == "toenail") else {
         println!("skipped: no folder of shared cases beside the checkout");
         return;
     };
-    // Bernoulli data in small clusters, σ ≈ 4: the second-order terms exceed 100 nats, so that the fit is Laplace's, whose
-    // published bias of log τ is 1.29 sd; the engine must warn, and not do worse
-    let report = compare(&case).unwrap();
-    assert!(report.warnings.iter().any(|w| w.contains("second-order terms are too large")), "{:?}", report.warnings);
-    assert_within("toenail", &report, [1.35, 0.25, 1.55]);
+    // Bernoulli data in small clusters, σ ≈ 4: the second-order terms exceed 100 nats, and Laplace is 1.29 sd off in log τ and 14
+    // nats in the evidence
+    let report = compare(&case, "auto").unwrap();
+    assert_eq!(report.approximation, "ep");
+    assert_within("toenail", &report, [0.1, 0.05, 0.2]);
+    assert!(report.evidence.unwrap().abs() < 0.5, "{:?}", report.evidence);
+    let laplace = compare(&case, "simplified-laplace").unwrap();
+    assert!(laplace.warnings.iter().any(|w| w.contains("second-order terms are too large")), "{:?}", laplace.warnings);
+}
+
+#[test]
+fn binary_data_in_small_clusters_keep_their_precision() {
+    for trials in [1, 2] {
+        let data = Clusters::simulate(trials, 3);
+        let fit = data.fit("auto").unwrap();
+        let own = fit.internal_hyperparameters()[0].summary();
+        let (mean, sd) = data.exact((own.mean, own.sd), 4).unwrap();
+        let bias = (own.mean - mean) / sd;
+        // the published bias of Laplace's approximation is 0.35 and 0.29
+        assert!(bias.abs() < 0.1, "{trials} trials: {bias:+.3} ({})", fit.posterior().diagnostics.approximation.reason);
+        let laplace = data.fit("gaussian").unwrap().internal_hyperparameters()[0].summary().mean;
+        assert!((laplace - mean) / sd > 0.15, "{trials} trials: Laplace's {:+.3}", (laplace - mean) / sd);
+    }
+}
+
+#[test]
+fn a_good_certificate_means_agreement_and_a_bad_one_means_none() {
+    for case in own_cases().unwrap() {
+        for rung in ["gaussian", "auto"] {
+            let report = compare(&case, rung).unwrap();
+            let all = |_: &validation::Difference| true;
+            let worst = report.worst(all, |d| d.mean).unwrap();
+            let (error, noise) = (worst.mean.abs(), 3.0 * worst.monte_carlo);
+            match report.verdict {
+                "good" => assert!(error < 0.05 + noise, "{} {rung}: {} {error:.3}", case.name, worst.name),
+                "doubtful" => assert!(error > 0.03, "{} {rung}: nothing is wrong", case.name),
+                _ => assert!(error > 0.2, "{} {rung}: {} {error:.3} is not bad", case.name, worst.name),
+            }
+            assert!(rung == "gaussian" || report.verdict == "good", "{}: {}", case.name, report.verdict);
+        }
+    }
 }

@@ -12,8 +12,10 @@ use crate::error::CliError;
 
 /// Keys of the file, of `[model]`, of `[fit]`.
 const TOP: [&str; 6] = ["data", "model", "effect", "fixed", "likelihood", "fit"];
-const MODEL: [&str; 8] = ["formula", "family", "link", "trials", "exposure", "weights", "scale", "offset"];
-const FIT: [&str; 7] = ["integration", "grid_step", "grid_drop", "nodes", "second_order", "criteria", "threads"];
+const MODEL: [&str; 11] =
+    ["formula", "family", "link", "trials", "exposure", "weights", "scale", "offset", "event", "time2", "truncation"];
+const FIT: [&str; 8] =
+    ["integration", "grid_step", "grid_drop", "nodes", "approximation", "criteria", "certificate", "threads"];
 
 /// A model file that was read.
 #[derive(Debug)]
@@ -69,6 +71,9 @@ pub fn parse(text: &str) -> Result<(String, ModelSpecification), CliError> {
     specification.weights = source(&model, "weights")?;
     specification.scale = source(&model, "scale")?;
     specification.offset = source(&model, "offset")?;
+    specification.event = source(&model, "event")?;
+    specification.time2 = source(&model, "time2")?;
+    specification.truncation = source(&model, "truncation")?;
     if let Some(likelihood) = section(&file, "likelihood")? {
         specification.likelihood = texts(&likelihood, "[likelihood]")?;
     }

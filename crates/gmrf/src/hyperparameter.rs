@@ -11,6 +11,11 @@ pub enum Transform {
     Identity,
     /// `exp θ`.
     Exp,
+    /// `low + exp θ`: degrees of freedom above a least number.
+    Above {
+        /// The lower end.
+        low: f64,
+    },
     /// `exp(−θ/2)`: a standard deviation from a log precision.
     InverseSqrtExp,
     /// `1/(1 + exp(−θ))`.
@@ -41,6 +46,7 @@ impl Transform {
         match *self {
             Self::Identity => theta,
             Self::Exp => theta.exp(),
+            Self::Above { low } => low + theta.exp(),
             Self::InverseSqrtExp => (-0.5 * theta).exp(),
             Self::Logistic => logistic(theta),
             Self::Correlation => (0.5 * theta).tanh(),
@@ -61,6 +67,7 @@ impl Transform {
         let theta = match *self {
             Self::Identity => value,
             Self::Exp => value.ln(),
+            Self::Above { low } => (value - low).ln(),
             Self::InverseSqrtExp => -2.0 * value.ln(),
             Self::Logistic => value.ln() - (-value).ln_1p(),
             Self::Correlation => value.ln_1p() - (-value).ln_1p(),
@@ -74,7 +81,7 @@ impl Transform {
     pub fn derivative(&self, theta: f64) -> f64 {
         match *self {
             Self::Identity => 1.0,
-            Self::Exp => theta.exp(),
+            Self::Exp | Self::Above { .. } => theta.exp(),
             Self::InverseSqrtExp => -0.5 * (-0.5 * theta).exp(),
             Self::Logistic => {
                 let p = self.apply(theta);

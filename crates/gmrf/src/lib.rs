@@ -17,6 +17,7 @@ pub mod pattern;
 pub mod prior;
 pub mod scaling;
 pub mod selected_inverse;
+pub mod special;
 pub mod suggestion;
 
 pub use cholesky::{CholeskyFactor, Parallelism, SymbolicFactor};

@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
+use gmrf::LatentModel;
 use gmrf::latent::{FixedEffects, JointPrecision};
-use gmrf::{Hyperparameter, LatentModel};
-use laplace::likelihood::{Binomial, FAMILIES, Gaussian, Poisson, Weighted};
-use laplace::{Design, Effect, LaplaceError, LatentGaussianModel, Likelihood, Link, Observations};
+use laplace::{Design, Effect, LatentGaussianModel, Link, Observations};
 
 use crate::design_matrix::{FixedDesign, INTERCEPT, collinear_columns, response};
 use crate::effect::{PlacedEffect, effect_name, place};
 use crate::error::InlaError;
+use crate::family::likelihood;
 use crate::fit::Resources;
-use crate::formula::Value;
-use crate::nearest::{check_keys, check_name, nearest};
-use crate::setting::{HyperDefault, HyperSetting};
+use crate::nearest::nearest;
 use crate::specification::{ModelSpecification, Source};
 use crate::table::Table;
 
@@ -87,83 +85,6 @@ fn check_names(specification: &ModelSpecification, effects: &[PlacedEffect]) -> 
         return Err(InlaError::UnknownName { kind: "effect", name: name.clone(), nearest: near, known: names });
     }
     Ok(())
-}
-
-/// The values of a source; rows without a response may lack them.
-fn values(source: &Source, table: &Table, y: &[f64]) -> Result<Vec<f64>, InlaError> {
-    match source {
-        Source::Number(value) => Ok(vec![*value; table.rows()]),
-        Source::Column(name) => {
-            let column = table.numeric(name)?;
-            if let Some(row) = (0..y.len()).find(|&i| column[i].is_nan() && !y[i].is_nan()) {
-                return Err(InlaError::MissingValue { column: name.clone(), place: table.place(row) });
-            }
-            Ok(column.iter().map(|v| if v.is_nan() { 1.0 } else { *v }).collect())
-        }
-    }
-}
-
-fn likelihood(
-    specification: &ModelSpecification,
-    table: &Table,
-    y: &[f64],
-) -> Result<(Arc<dyn Likelihood>, Link), InlaError> {
-    let family = specification.family.as_str();
-    check_name("family", family, &FAMILIES)?;
-    let optional = |source: &Option<Source>| source.as_ref().map(|s| values(s, table, y)).transpose();
-    let (trials, exposure) = (optional(&specification.trials)?, optional(&specification.exposure)?);
-    let (scale, weights) = (optional(&specification.scale)?, optional(&specification.weights)?);
-    let unused = [
-        ("trials", trials.is_some() && family != "binomial"),
-        ("exposure", exposure.is_some() && family != "poisson"),
-        ("scale", scale.is_some() && family != "gaussian"),
-    ];
-    if let Some((option, _)) = unused.iter().find(|(_, unused)| *unused) {
-        return Err(InlaError::InvalidModel(format!(
-            "family {family:?} has no {option}: remove it or change the family"
-        )));
-    }
-    let known: &[&str] = if family == "gaussian" { &["precision"] } else { &[] };
-    check_keys("the likelihood", specification.likelihood.keys().map(String::as_str), known)?;
-    let located = |error: LaplaceError| InlaError::observation(error, table);
-    let link = |family: &'static str, allowed: &[Link]| match &specification.link {
-        None => Ok(allowed[0]),
-        Some(name) if name == "default" => Ok(allowed[0]),
-        Some(name) => Link::from_name(family, name, allowed).map_err(InlaError::engine),
-    };
-    let (made, link): (Arc<dyn Likelihood>, Link) = match family {
-        "gaussian" => {
-            let link = link("gaussian", &[Link::Identity])?;
-            let block = gaussian_precision(specification, y)?;
-            (Arc::new(Gaussian::new(y, scale.as_deref(), block).map_err(located)?), link)
-        }
-        "poisson" => {
-            let link = link("poisson", &Poisson::LINKS)?;
-            (Arc::new(Poisson::new(y, exposure.as_deref(), link).map_err(located)?), link)
-        }
-        _ => {
-            let link = link("binomial", &Binomial::LINKS)?;
-            (Arc::new(Binomial::new(y, trials.as_deref(), link).map_err(located)?), link)
-        }
-    };
-    match weights {
-        None => Ok((made, link)),
-        Some(weights) => Ok((Arc::new(Weighted::new(made, &weights).map_err(located)?), link)),
-    }
-}
-
-/// `log τ` of the observations: the search starts at the precision of the data about their mean.
-fn gaussian_precision(specification: &ModelSpecification, y: &[f64]) -> Result<gmrf::HyperparameterBlock, InlaError> {
-    let observed: Vec<f64> = y.iter().copied().filter(|y| y.is_finite()).collect();
-    let mean = observed.iter().sum::<f64>() / observed.len() as f64;
-    let variance = observed.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / observed.len() as f64;
-    let initial = if variance > 0.0 { -variance.ln() } else { 4.0 };
-    let default = HyperDefault::new(Hyperparameter::log_precision("precision", initial), "loggamma", &[1.0, 5e-5]);
-    let setting = match specification.likelihood.get("precision") {
-        None => None,
-        Some(text) => Some(HyperSetting::read("the likelihood", "precision", &Value::parse(text)?)?),
-    };
-    default.block("the likelihood", setting.as_ref(), &|_, _| None)
 }
 
 /// The prior of the coefficients, and its standard deviations.

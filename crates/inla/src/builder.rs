@@ -76,6 +76,9 @@ enum Change {
     Exposure(Source),
     Weights(Source),
     Scale(Source),
+    Event(Source),
+    Time2(Source),
+    Truncation(Source),
     Offset(Source),
     Likelihood(String, String),
     FixedPrecision(f64),
@@ -83,7 +86,7 @@ enum Change {
     Coefficient(String, CoefficientPrior),
     Integration(String),
     Threads(usize),
-    SecondOrder(bool),
+    Approximation(String),
 }
 
 impl ModelBuilder {
@@ -144,7 +147,22 @@ impl ModelBuilder {
         self.change(Change::Weights(Source::Column(column.to_owned())))
     }
 
-    /// The column of the scales of a Gaussian precision.
+    /// The column that says what is known of each time: 0 right censored, 1 event, 2 left censored, 3 in an interval.
+    pub fn event(self, column: &str) -> Self {
+        self.change(Change::Event(Source::Column(column.to_owned())))
+    }
+
+    /// The column of the ends of intervals of times.
+    pub fn time2(self, column: &str) -> Self {
+        self.change(Change::Time2(Source::Column(column.to_owned())))
+    }
+
+    /// The column of the times at which rows came under observation.
+    pub fn truncation(self, column: &str) -> Self {
+        self.change(Change::Truncation(Source::Column(column.to_owned())))
+    }
+
+    /// The column of the scales of a precision.
     pub fn scale(self, column: &str) -> Self {
         self.change(Change::Scale(Source::Column(column.to_owned())))
     }
@@ -185,9 +203,9 @@ impl ModelBuilder {
         self.change(Change::Threads(threads))
     }
 
-    /// Whether second-order terms are used.
-    pub fn second_order(self, used: bool) -> Self {
-        self.change(Change::SecondOrder(used))
+    /// The rung of the approximation ladder: `auto`, `gaussian`, `simplified-laplace` or `ep`.
+    pub fn approximation(self, rung: &str) -> Self {
+        self.change(Change::Approximation(rung.to_owned()))
     }
 
     /// The description.
@@ -231,6 +249,9 @@ impl Change {
             Self::Exposure(source) => specification.exposure = Some(source),
             Self::Weights(source) => specification.weights = Some(source),
             Self::Scale(source) => specification.scale = Some(source),
+            Self::Event(source) => specification.event = Some(source),
+            Self::Time2(source) => specification.time2 = Some(source),
+            Self::Truncation(source) => specification.truncation = Some(source),
             Self::Offset(source) => specification.offset = Some(source),
             Self::Likelihood(option, value) => {
                 specification.likelihood.insert(option, value);
@@ -242,7 +263,7 @@ impl Change {
             }
             Self::Integration(strategy) => specification.fit.integration = strategy,
             Self::Threads(threads) => specification.fit.threads = threads,
-            Self::SecondOrder(used) => specification.fit.second_order = used,
+            Self::Approximation(rung) => specification.fit.approximation = rung,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use gmrf::{Graph, Reported, SymbolicFactor};
 use integration::design::GridOptions;
-use integration::{ExploreOptions, Map, Marginal, Parallel, Posterior, Sequential, Strategy, Summary};
+use integration::{ExploreOptions, Map, Marginal, Parallel, Posterior, Rung, Sequential, Strategy, Summary};
 
 use crate::assemble::{Assembled, assemble};
 use crate::error::InlaError;
@@ -201,6 +201,26 @@ impl Fit {
         None
     }
 
+    /// The name of node `index` of the latent field: a coefficient, or an effect with its level.
+    pub(crate) fn node_name(&self, index: usize) -> String {
+        if let Some(name) = self.assembled.fixed.get(index) {
+            return name.clone();
+        }
+        let mut start = self.assembled.fixed.len();
+        for effect in &self.assembled.effects {
+            if let Some((part, label)) = effect.labels.get(index - start) {
+                return format!("{} {label}", part_name(&effect.name, *part));
+            }
+            start += effect.labels.len();
+        }
+        format!("node {index}")
+    }
+
+    /// Whether every likelihood is Gaussian, so that the approximation given the hyperparameters is exact.
+    pub(crate) fn is_gaussian(&self) -> bool {
+        self.assembled.model.is_gaussian()
+    }
+
     /// The linear predictor of every row of the table, offset included, log exposure not.
     pub fn linear_predictor(&self) -> &[Marginal] {
         &self.posterior.predictors
@@ -247,10 +267,14 @@ impl Fit {
         if diagnostics.truncated {
             warnings.push("the grid over the hyperparameters was cut before their density had fallen".to_owned());
         }
-        if self.specification.fit.second_order && !diagnostics.second_order_used && !self.assembled.model.is_gaussian()
-        {
+        let corrected = diagnostics.approximation.rung > Rung::Gaussian && !self.assembled.model.is_gaussian();
+        if corrected && !diagnostics.second_order_used {
+            let terms = match diagnostics.approximation.rung {
+                Rung::ExpectationPropagation => "the corrections of expectation propagation",
+                _ => "the second-order terms",
+            };
             warnings.push(format!(
-                "the second-order terms are too large to be trusted ({:.2} nats for each effective parameter) and do not weigh \
+                "{terms} are too large to be trusted ({:.2} nats for each effective parameter) and do not weigh \
                  the design: hyperparameters may be biased, as with binary data in small clusters",
                 diagnostics.second_order_share
             ));
@@ -287,6 +311,8 @@ const STRATEGIES: [&str; 5] = ["auto", "eb", "grid", "ccd", "gauss-hermite"];
 
 fn explore_options(fit: &FitOptions) -> Result<ExploreOptions, InlaError> {
     check_name("integration", &fit.integration, &STRATEGIES)?;
+    let rungs: Vec<&str> = std::iter::once("auto").chain(Rung::ALL.map(Rung::name)).collect();
+    check_name("approximation", &fit.approximation, &rungs)?;
     let refuse = |option: &str, value: f64, reason: &str| InlaError::InvalidOption {
         place: "fit".to_owned(),
         option: option.to_owned(),
@@ -313,7 +339,13 @@ fn explore_options(fit: &FitOptions) -> Result<ExploreOptions, InlaError> {
         "gauss-hermite" => Strategy::GaussHermite(fit.nodes),
         _ => Strategy::Automatic,
     };
-    Ok(ExploreOptions { strategy, second_order: fit.second_order, criteria: fit.criteria, ..ExploreOptions::default() })
+    Ok(ExploreOptions {
+        strategy,
+        rung: Rung::from_name(&fit.approximation),
+        criteria: fit.criteria,
+        certificate: fit.certificate,
+        ..ExploreOptions::default()
+    })
 }
 
 fn explore(assembled: &Assembled, options: &ExploreOptions, threads: usize) -> Result<Posterior, InlaError> {

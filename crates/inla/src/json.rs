@@ -3,13 +3,14 @@
 use integration::{Marginal, Summary};
 use serde_json::{Map, Value, json};
 
+use crate::certificate::checks_json;
 use crate::fit::{Fit, Named};
 
 /// Abscissae of a marginal's density.
 const DENSITY_POINTS: usize = 75;
 
 /// A number, or null where JSON has none.
-fn number(value: f64) -> Value {
+pub(crate) fn number(value: f64) -> Value {
     if value.is_finite() { json!(value) } else { Value::Null }
 }
 
@@ -58,6 +59,8 @@ impl Fit {
             "version": env!("CARGO_PKG_VERSION"),
             "family": self.family(),
             "formula": self.specification().formula.to_string(),
+            "certificate": self.certificate().to_json(),
+            "checks": posterior.checks.as_ref().map_or(Value::Null, |checks| checks_json(self, checks)),
             "fixed": object(&self.fixed(), with_density),
             "hyper": object(&self.hyperparameters(), with_density),
             "hyper_internal": object(&self.internal_hyperparameters(), with_density),
@@ -124,6 +127,8 @@ impl Fit {
             "failed_points": diagnostics.failed_points.len(),
             "truncated": diagnostics.truncated,
             "moved": diagnostics.moved,
+            "approximation": diagnostics.approximation.rung.name(),
+            "approximation_reason": diagnostics.approximation.reason,
             "second_order_used": diagnostics.second_order_used,
             "second_order_share": number(diagnostics.second_order_share),
             "third_order_exact": diagnostics.third_order_exact,

@@ -4,9 +4,11 @@
 
 mod assemble;
 pub mod builder;
+pub mod certificate;
 pub mod design_matrix;
 mod effect;
 pub mod error;
+mod family;
 pub mod fit;
 pub mod formula;
 pub mod json;
@@ -18,6 +20,7 @@ pub mod summary;
 pub mod table;
 
 pub use builder::{Effect, ModelBuilder};
+pub use certificate::{Certificate, Finding, Verdict};
 pub use design_matrix::{Dependence, FixedDesign, collinear_columns};
 pub use effect::MODELS;
 pub use error::InlaError;

@@ -70,10 +70,12 @@ pub struct FitOptions {
     pub grid_drop: f64,
     /// Nodes in each dimension of `gauss-hermite`. Default 7.
     pub nodes: usize,
-    /// Whether means, skewness and the design's weights carry the second-order terms. Default true.
-    pub second_order: bool,
+    /// The rung of the approximation ladder: `auto`, `gaussian`, `simplified-laplace` or `ep`.
+    pub approximation: String,
     /// Whether DIC, WAIC, CPO and PIT are computed. Default true.
     pub criteria: bool,
+    /// Whether the fit gathers evidence of its own accuracy. Default true.
+    pub certificate: bool,
     /// Threads; 0: all. Results have the same bits whatever their number.
     pub threads: usize,
 }
@@ -85,8 +87,9 @@ impl Default for FitOptions {
             grid_step: None,
             grid_drop: 8.0,
             nodes: 7,
-            second_order: true,
+            approximation: "auto".to_owned(),
             criteria: true,
+            certificate: true,
             threads: 0,
         }
     }
@@ -97,18 +100,24 @@ impl Default for FitOptions {
 pub struct ModelSpecification {
     /// Response, fixed effects, offsets and random effects.
     pub formula: Formula,
-    /// `gaussian`, `poisson` or `binomial`.
+    /// `gaussian`, `t`, `poisson`, `nbinomial`, `binomial`, `gamma`, `beta`, `exponential`, `weibull` or `stochvol`.
     pub family: String,
     /// The link; `None`: the family's default.
     pub link: Option<String>,
     /// Numbers of trials of a binomial response; `None`: 1.
     pub trials: Option<Source>,
-    /// Exposures of a Poisson response; `None`: 1.
+    /// Exposures of a Poisson or negative binomial response; `None`: 1.
     pub exposure: Option<Source>,
     /// Weights that multiply each row's log-density; `None`: 1.
     pub weights: Option<Source>,
-    /// Scales of the precision of a Gaussian response; `None`: 1.
+    /// Scales of the precision of a Gaussian, t, gamma or beta response; `None`: 1.
     pub scale: Option<Source>,
+    /// What is known of a time: 0 right censored, 1 event, 2 left censored, 3 in an interval; `None`: all are events.
+    pub event: Option<Source>,
+    /// Ends of intervals of times; read where `event` is 3.
+    pub time2: Option<Source>,
+    /// Times at which rows came under observation; `None`: 0.
+    pub truncation: Option<Source>,
     /// A further offset of the linear predictor.
     pub offset: Option<Source>,
     /// Settings of the likelihood's hyperparameters, as text.
@@ -135,6 +144,9 @@ impl ModelSpecification {
             exposure: None,
             weights: None,
             scale: None,
+            event: None,
+            time2: None,
+            truncation: None,
             offset: None,
             likelihood: BTreeMap::new(),
             effects: BTreeMap::new(),

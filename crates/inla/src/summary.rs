@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::certificate::Verdict;
 use crate::fit::{Fit, Named};
 
 /// Six significant digits, as narrow as they can be.
@@ -79,8 +80,14 @@ impl Fit {
             diagnostics.evaluations,
             diagnostics.factorisations
         );
-        for warning in self.warnings() {
-            let _ = writeln!(out, "warning: {warning}");
+        let chosen = &diagnostics.approximation;
+        let _ = writeln!(out, "approximation {}: {}", chosen.rung.name(), chosen.reason);
+        let certificate = self.certificate();
+        let _ = writeln!(out, "certificate {}", certificate.verdict.name());
+        for finding in &certificate.findings {
+            let verdict = if finding.verdict == Verdict::Good { "remark" } else { finding.verdict.name() };
+            let culprit = if finding.culprit.is_empty() { String::new() } else { format!("{}: ", finding.culprit) };
+            let _ = writeln!(out, "{verdict}: {culprit}{}", finding.reason);
         }
         out
     }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)] // what fails in a helper fails the test
 
 use inla::specification::{CoefficientPrior, JointPrior};
-use inla::{Effect, Fit, Graph, ModelBuilder, ModelSpecification, Resources, Table};
+use inla::{Effect, Fit, Graph, ModelBuilder, ModelSpecification, Resources, Table, Verdict};
 
 fn lattice(side: usize) -> Graph {
     let node = |r: usize, c: usize| r * side + c;
@@ -217,4 +217,29 @@ fn bad_input_is_refused_with_what_is_wrong() {
     assert!(constant.contains("\"k\"") && constant.contains("flat"), "{constant}");
     let overflow = ModelBuilder::new("y", "poisson").fixed("offset(I(k * 1e6))").fit(&flat);
     assert!(overflow.is_err() || overflow.is_ok_and(|fit| fit.log_marginal_likelihood().is_finite()));
+}
+
+#[test]
+fn a_certificate_names_what_an_approximation_gets_wrong() {
+    // rare events: at the mode alone the intercept is off
+    let y: Vec<f64> = (0..40).map(|i| f64::from(u8::from(i % 13 == 0))).collect();
+    let group: Vec<f64> = (0..40).map(|i| f64::from(i / 2)).collect();
+    let table = Table::new().with_numeric("y", &y).unwrap().with_numeric("g", &group).unwrap();
+    let model = |rung: &str| {
+        let effect = Effect::new("g", "iid").option("precision", "pc.prec(1, 0.01)");
+        ModelBuilder::new("y", "poisson").intercept_precision(0.001).effect(effect).approximation(rung)
+    };
+    let gaussian = model("gaussian").fit(&table).unwrap().certificate();
+    assert!(gaussian.verdict > Verdict::Good);
+    let named = gaussian.findings.iter().any(|finding| finding.culprit == "(Intercept)");
+    assert!(named, "{gaussian:?}");
+    let better = model("ep").fit(&table).unwrap().certificate();
+    assert!(better.verdict < gaussian.verdict, "{better:?}");
+    // nothing to integrate, nothing to doubt; and a fit that gathered no evidence says so
+    let plain = ModelBuilder::new("y", "poisson").intercept_precision(0.001);
+    assert_eq!(plain.fit(&table).unwrap().certificate().verdict, Verdict::Good);
+    let mut specification = model("auto").specification().unwrap();
+    specification.fit.certificate = false;
+    let blind = Fit::new(&specification, &table, &Resources::default()).unwrap();
+    assert!(blind.posterior().checks.is_none() && blind.certificate().verdict == Verdict::Doubtful);
 }

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use laplace::{Cavity, Derivatives, LatentGaussianModel, Moment, Order, Owner};
+use laplace::{Cavity, Derivatives, LatentGaussianModel, Likelihood, Moment, Order, Owner};
 
 use crate::design::gauss_hermite;
 use crate::engine::PointEvaluation;
@@ -41,7 +41,7 @@ pub struct Criteria {
     pub waic_effective_parameters: f64,
     /// `p(y_i | y_−i)`, NaN for a missing response and for a failure; length `m`.
     pub cpo: Vec<f64>,
-    /// `P(Y_i ≤ y_i | y_−i)`, NaN where the CPO is; length `m`.
+    /// `P(Y_i ≤ y_i | y_−i)`, NaN where the CPO is and where the family has no probability, as for a censored time; length `m`.
     pub pit: Vec<f64>,
     /// Rows whose leave-one-out density does not exist: nothing but the row itself informs its predictor.
     pub failures: Vec<usize>,
@@ -67,7 +67,8 @@ struct Row {
 impl Criteria {
     /// From the design's evaluations, their weights (which sum to one) and the mode of `θ`.
     ///
-    /// Cost: 9 evaluations of the likelihood for each row and each design point, and 25 of its distribution function for each row.
+    /// Cost: 9 evaluations of the likelihood for each row and each design point (two closed forms where all is Gaussian), and 25 of its
+    /// distribution function for each row.
     ///
     /// # Errors
     /// Those of the likelihood.
@@ -177,40 +178,64 @@ fn chunk_sums(
         let own = block.start + range.start..block.start + range.end;
         let (moments, cavities) = (&point.moments.predictors[own.clone()], &point.moments.cavities[own]);
         part.iter_mut().for_each(|row| *row = Row::default());
-        densities.clear();
-        densities.extend(moments.iter().zip(cavities).map(|(moment, cavity)| Predictor::new(moment, cavity)));
-        for (&z, w) in rule.z.iter().zip(&rule.weights) {
-            eta.iter_mut().zip(&densities).for_each(|(eta, density)| *eta = density.own.at(z));
-            likelihood.evaluate(&theta, range.clone(), &eta, Order::Value, &mut out)?;
-            for (((part, value), eta), density) in part.iter_mut().zip(&out.value).zip(&eta).zip(&densities) {
-                let likelihood = value.exp();
-                part.density += w * likelihood;
-                // a value of −∞ has no mass under the exact posterior
-                part.log_density += w * value.max(-1e300);
-                part.log_density_squared += w * value.max(-1e150).powi(2);
-                // dη is that of the node's own density
-                part.inverse_density += w * likelihood * density.ln_cavity_over_own(*eta, z).exp();
+        let exact =
+            model.is_gaussian() && closed_forms(likelihood.as_ref(), &theta, &range, (moments, cavities), &mut part);
+        if !exact {
+            densities.clear();
+            densities.extend(moments.iter().zip(cavities).map(|(moment, cavity)| Predictor::new(moment, cavity)));
+            for (&z, w) in rule.z.iter().zip(&rule.weights) {
+                eta.iter_mut().zip(&densities).for_each(|(eta, density)| *eta = density.own.at(z));
+                likelihood.evaluate(&theta, range.clone(), &eta, Order::Value, &mut out)?;
+                for (((part, value), eta), density) in part.iter_mut().zip(&out.value).zip(&eta).zip(&densities) {
+                    part.add_node(*w, *value, density.ln_cavity_over_own(*eta, z));
+                }
             }
         }
         for (row, i) in range.clone().enumerate() {
             let cavity = &cavities[row];
-            let mut pit = 0.0;
-            if !collapsed && cavity.variance.is_finite() {
-                for (z, w) in rule.z.iter().zip(&rule.weights) {
-                    let eta = cavity.mean + cavity.variance.sqrt() * z;
-                    pit += w * likelihood.cumulative(&theta, i, eta).unwrap_or(0.0);
-                }
-            }
+            let known = !collapsed && cavity.variance.is_finite();
+            let pit = if known { leave_one_out_pit(likelihood.as_ref(), &theta, i, cavity, rule) } else { 0.0 };
             rows[row].add(&part[row], weight, (moments[row].mean, cavity, pit));
         }
     }
     if collapsed {
         for (row, i) in rows.iter_mut().zip(range).filter(|(row, _)| row.observed) {
-            let cumulative = |eta: f64| likelihood.cumulative(&[], i, eta).unwrap_or(0.0);
+            let cumulative = |eta: f64| likelihood.cumulative(&[], i, eta).unwrap_or(f64::NAN);
             row.pit = row.collapsed_pit(cumulative) * row.inverse_density;
         }
     }
     Ok(rows)
+}
+
+/// Fills `part` from closed forms where the likelihood has them for every observed row of `range`.
+fn closed_forms(
+    likelihood: &dyn Likelihood,
+    theta: &[f64],
+    range: &Range<usize>,
+    (moments, cavities): (&[Moment], &[Cavity]),
+    part: &mut [Row],
+) -> bool {
+    for (((part, i), moment), cavity) in part.iter_mut().zip(range.clone()).zip(moments).zip(cavities) {
+        if !likelihood.is_observed(i) {
+            continue;
+        }
+        let Some(own) = likelihood.over_gaussian(theta, i, moment.mean, moment.variance) else { return false };
+        part.density = own.density;
+        part.log_density = own.log_density;
+        part.log_density_squared = own.log_density_squared;
+        let without = likelihood.over_gaussian(theta, i, cavity.mean, cavity.variance);
+        part.inverse_density = without.map_or(0.0, |without| without.density);
+    }
+    true
+}
+
+/// `P(Y ≤ y)` of one row over its cavity.
+fn leave_one_out_pit(likelihood: &dyn Likelihood, theta: &[f64], row: usize, cavity: &Cavity, rule: &Rule) -> f64 {
+    if let Some(closed) = likelihood.cumulative_over_gaussian(theta, row, cavity.mean, cavity.variance) {
+        return closed;
+    }
+    let at = |z: f64| likelihood.cumulative(theta, row, cavity.mean + cavity.variance.sqrt() * z).unwrap_or(f64::NAN);
+    rule.z.iter().zip(&rule.weights).map(|(&z, w)| w * at(z)).sum()
 }
 
 /// A row's predictor at one design point: its own conditional density, and the cavity's.
@@ -236,6 +261,17 @@ impl Predictor {
 }
 
 impl Row {
+    /// Adds a node of the rule: its weight, the row's log-density and the logarithm of the cavity's density over its own.
+    fn add_node(&mut self, w: f64, value: f64, ln_cavity_over_own: f64) {
+        let likelihood = value.exp();
+        self.density += w * likelihood;
+        // a value of −∞ has no mass under the exact posterior
+        self.log_density += w * value.max(-1e300);
+        self.log_density_squared += w * value.max(-1e150).powi(2);
+        // dη is that of the node's own density
+        self.inverse_density += w * likelihood * ln_cavity_over_own.exp();
+    }
+
     /// Adds the integrals of one design point.
     fn add(&mut self, part: &Self, weight: f64, (mean, cavity, pit): (f64, &Cavity, f64)) {
         self.predictor += weight * mean;

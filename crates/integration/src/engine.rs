@@ -3,7 +3,10 @@
 use std::sync::Mutex;
 
 use gmrf::Parallelism;
-use laplace::{Approximation, Correction, LatentGaussianModel, Moments, NewtonOptions, Workspace};
+use laplace::{
+    Approximation, Correction, LaplaceError, LatentGaussianModel, Moments, NewtonOptions, PropagationOptions, Sites,
+    Workspace,
+};
 
 use crate::error::IntegrationError;
 use crate::executor::{Executor, Sequential, map};
@@ -26,6 +29,9 @@ pub struct Start {
     mode: Vec<f64>,
     derivatives: Vec<Vec<f64>>,
     bend: Option<Bend>,
+    /// Of expectation propagation: those here, or with a map those of a skeleton around it.
+    sites: Vec<Sites>,
+    sites_map: Option<Reparametrisation>,
 }
 
 /// Second and third order along every axis of a standardised map.
@@ -64,6 +70,25 @@ impl Start {
             add(z * z * z, third, &mut x);
         }
         x
+    }
+
+    /// The sites predicted at `theta`.
+    fn sites_at(&self, theta: &[f64]) -> Option<Sites> {
+        let Some(map) = &self.sites_map else { return self.sites.first().cloned() };
+        let weights = crate::skeleton::weights(map, theta);
+        let mut out = self.sites.first()?.clone();
+        let sum = |of: &dyn Fn(&Sites) -> &Vec<f64>, out: &mut [f64]| {
+            out.fill(0.0);
+            self.sites.iter().zip(&weights).for_each(|(sites, weight)| add(*weight, of(sites), out));
+        };
+        sum(&|sites| &sites.precision, &mut out.precision);
+        sum(&|sites| &sites.shift, &mut out.shift);
+        Some(out)
+    }
+
+    /// Adds the parabolas through the sites of a skeleton.
+    pub(crate) fn bend_sites(&mut self, map: &Reparametrisation, sites: Vec<Sites>) {
+        (self.sites, self.sites_map) = (sites, Some(map.clone()));
     }
 
     /// Adds the cubics through the modes at `∓reach` on every axis of `map`, whose centre this start is.
@@ -108,6 +133,8 @@ pub struct Engine<'a> {
     model: &'a LatentGaussianModel,
     executor: &'a dyn Executor,
     newton: NewtonOptions,
+    /// `None`: Laplace's approximation.
+    propagation: Option<PropagationOptions>,
     pool: Mutex<Vec<Workspace>>,
     /// Where the next sequential evaluation starts: the last one.
     last: Mutex<Option<Start>>,
@@ -117,7 +144,20 @@ pub struct Engine<'a> {
 impl<'a> Engine<'a> {
     /// An engine for `model` with batches on `executor`.
     pub fn new(model: &'a LatentGaussianModel, executor: &'a dyn Executor, newton: NewtonOptions) -> Self {
-        Self { model, executor, newton, pool: Mutex::new(Vec::new()), last: Mutex::new(None), counts: Mutex::default() }
+        let (pool, last, counts) = (Mutex::new(Vec::new()), Mutex::new(None), Mutex::default());
+        Self { model, executor, newton, propagation: None, pool, last, counts }
+    }
+
+    /// The same engine by expectation propagation, to set out from `start`; counts go on.
+    pub fn propagating(&self, options: PropagationOptions, start: Start) -> Self {
+        let pool = Mutex::new(std::mem::take(&mut *lock(&self.pool)));
+        let (last, counts) = (Mutex::new(Some(start)), Mutex::new(self.counts()));
+        Self { propagation: Some(options), pool, last, counts, ..*self }
+    }
+
+    /// Whether it evaluates by expectation propagation.
+    pub fn propagates(&self) -> bool {
+        self.propagation.is_some()
     }
 
     /// The model.
@@ -183,27 +223,36 @@ impl<'a> Engine<'a> {
         counts.factorisations += approximation.factorisations;
     }
 
-    /// `log p̃(θ, y)` and its gradient from `start`; from a cold start where the warm one fails.
-    ///
-    /// # Errors
-    /// Those of [`Approximation::evaluate`].
-    pub fn approximate(&self, theta: &[f64], start: Option<&[f64]>) -> Result<Approximation, IntegrationError> {
-        self.lease(true, |workspace| self.approximate_in(workspace, theta, start))
-    }
-
+    /// `log p̃(θ, y)` and its gradient from what `start` predicts; from a cold start where the warm one fails.
     fn approximate_in(
         &self,
         workspace: &mut Workspace,
         theta: &[f64],
-        start: Option<&[f64]>,
+        start: Option<&Start>,
     ) -> Result<Approximation, IntegrationError> {
-        let mut result = Approximation::evaluate(self.model, theta, start, workspace, &self.newton);
+        let mode = start.map(|start| start.at(theta));
+        let sites = start.and_then(|start| start.sites_at(theta));
+        let mut result = self.approximate_from(workspace, theta, (mode.as_deref(), sites.as_ref()));
         if result.is_err() && start.is_some() {
-            result = Approximation::evaluate(self.model, theta, None, workspace, &self.newton);
+            result = self.approximate_from(workspace, theta, (None, None));
         }
         let approximation = result?;
         self.count(&approximation);
         Ok(approximation)
+    }
+
+    fn approximate_from(
+        &self,
+        workspace: &mut Workspace,
+        theta: &[f64],
+        (mode, sites): (Option<&[f64]>, Option<&Sites>),
+    ) -> Result<Approximation, LaplaceError> {
+        match &self.propagation {
+            None => Approximation::evaluate(self.model, theta, mode, workspace, &self.newton),
+            Some(options) => {
+                Approximation::propagate(self.model, theta, (mode, sites), workspace, (&self.newton, options))
+            }
+        }
     }
 
     /// The mode of the latent field at `theta` with its derivatives: those of the last sequential evaluation if it was there, else
@@ -220,16 +269,16 @@ impl<'a> Engine<'a> {
     }
 
     /// An evaluation and where its neighbours' searches start.
-    fn evaluate_from(&self, theta: &[f64], start: Option<&[f64]>) -> Result<(Approximation, Start), IntegrationError> {
+    fn evaluate_from(&self, theta: &[f64], start: Option<&Start>) -> Result<(Approximation, Start), IntegrationError> {
         self.lease(true, |workspace| {
             let approximation = self.approximate_in(workspace, theta, start)?;
-            // a quadratic is climbed in one step from anywhere
-            let derivatives = match self.model.is_gaussian() {
+            // a quadratic is climbed in one step from anywhere, and sites need no mode
+            let derivatives = match self.model.is_gaussian() || self.propagates() {
                 true => Vec::new(),
                 false => approximation.mode_derivatives(self.model, workspace)?,
             };
-            let mode = approximation.mode.clone();
-            Ok((approximation, Start { theta: theta.to_vec(), mode, derivatives, bend: None }))
+            let (mode, sites) = (approximation.mode.clone(), approximation.sites.clone().into_iter().collect());
+            Ok((approximation, Start { theta: theta.to_vec(), mode, derivatives, bend: None, sites, sites_map: None }))
         })
     }
 
@@ -240,7 +289,7 @@ impl<'a> Engine<'a> {
         start: &Start,
     ) -> Vec<Result<ObjectiveValue, IntegrationError>> {
         self.batch(thetas.len(), |i, workspace| {
-            let approximation = self.approximate_in(workspace, &thetas[i], Some(&start.at(&thetas[i])))?;
+            let approximation = self.approximate_in(workspace, &thetas[i], Some(start))?;
             Ok(ObjectiveValue { value: approximation.log_posterior, gradient: approximation.gradient })
         })
     }
@@ -253,9 +302,28 @@ impl<'a> Engine<'a> {
         correction: impl Fn(usize) -> Correction + Sync,
     ) -> Vec<Result<PointEvaluation, IntegrationError>> {
         self.batch(thetas.len(), |i, workspace| {
-            let approximation = self.approximate_in(workspace, &thetas[i], Some(&start.at(&thetas[i])))?;
+            let approximation = self.approximate_in(workspace, &thetas[i], Some(start))?;
             let moments = Moments::read(self.model, &approximation, workspace, &correction(i))?;
             Ok(PointEvaluation { approximation, moments })
+        })
+    }
+}
+
+impl Engine<'_> {
+    /// Of each of `nodes` the Gaussian's standard deviation and the profile of its density at `approximation`; none where the
+    /// approximation cannot be found again.
+    pub(crate) fn profiles(
+        &self,
+        approximation: &Approximation,
+        start: &Start,
+        nodes: &[usize],
+        ts: &[f64],
+    ) -> Vec<(f64, Vec<f64>)> {
+        self.lease(true, |workspace| {
+            let Ok(found) = self.approximate_in(workspace, &approximation.theta, Some(start)) else {
+                return Vec::new();
+            };
+            nodes.iter().map_while(|&node| found.profile(self.model, workspace, node, ts).ok()).collect()
         })
     }
 }
@@ -266,8 +334,8 @@ impl Objective for Engine<'_> {
     }
 
     fn evaluate(&self, theta: &[f64]) -> Result<ObjectiveValue, IntegrationError> {
-        let start = lock(&self.last).as_ref().map(|last| last.at(theta));
-        let (approximation, start) = self.evaluate_from(theta, start.as_deref())?;
+        let start = lock(&self.last).clone();
+        let (approximation, start) = self.evaluate_from(theta, start.as_ref())?;
         *lock(&self.last) = Some(start);
         Ok(ObjectiveValue { value: approximation.log_posterior, gradient: approximation.gradient })
     }

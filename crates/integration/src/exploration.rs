@@ -17,8 +17,8 @@ use crate::hessian::Reparametrisation;
 use crate::hyper_marginal::{Axis, Knot, Lattice, of_axes, of_line, of_plane};
 use crate::marginal::Marginal;
 use crate::mode::Mode;
-use crate::objective::ObjectiveValue;
 use crate::posterior::{Diagnostics, Evidence, ExploreOptions, IntegrationPoint, Posterior, Strategy, Timing};
+use crate::rung::{Chosen, Rung};
 use crate::skeleton::Skeleton;
 use crate::skewed::SkewedGaussian;
 
@@ -42,26 +42,29 @@ pub(crate) struct Exploration<'a> {
     pub(crate) start: Start,
     /// Where it can be evaluated and is worth it, what lies between its points is interpolated.
     pub(crate) skeleton: Option<Skeleton>,
-    pub(crate) greatest: f64,
+    /// The last evaluation at the centre of the design.
+    pub(crate) centre: Option<PointEvaluation>,
     pub(crate) failed: Vec<(Vec<f64>, String)>,
     pub(crate) truncated: bool,
     /// Whether the second-order terms weigh the design.
     pub(crate) with_second_order: bool,
+    pub(crate) mode: Mode,
+    pub(crate) mode_time: Duration,
+    pub(crate) approximation: Chosen,
 }
 
 impl Exploration<'_> {
-    pub(crate) fn finish(&mut self, mode: Mode, mode_time: Duration) -> Result<Posterior, IntegrationError> {
+    pub(crate) fn finish(mut self) -> Result<Posterior, IntegrationError> {
         let started = Instant::now();
-        let p = mode.theta.len();
-        let (strategy, name) = chosen(self.options.strategy, p, self.engine.model().symbolic().operations());
-        self.evaluate_skeleton(strategy);
-        self.with_second_order = self.options.second_order && self.is_small_at_the_mode();
-        let mut evaluated = self.evaluate_design(strategy)?;
+        let p = self.mode.theta.len();
+        let (strategy, name) = self.strategy();
+        let mut axes = if needs_axes(strategy, p) { self.evaluate_axes()? } else { Vec::new() };
+        let mut evaluated = self.evaluate_design(strategy, &axes)?;
         let used = self.uses_second_order(&evaluated);
         if self.with_second_order && !used && matches!(strategy, Strategy::Grid(_)) {
             // the grid followed a density that is not used after all
             (self.with_second_order, self.truncated) = (false, false);
-            evaluated = self.evaluate_design(strategy)?;
+            evaluated = self.evaluate_design(strategy, &axes)?;
         }
         self.with_second_order = used;
         let mut moved = false;
@@ -70,40 +73,49 @@ impl Exploration<'_> {
             let mean = weighted_mean(&evaluated, &normalised(&log_weights));
             if mean.iter().any(|z| z.abs() > FURTHEST_CENTRE) {
                 self.map.mode = self.map.theta(&mean);
-                evaluated = self.evaluate_design(strategy)?;
+                axes = if axes.is_empty() { axes } else { self.evaluate_axes()? };
+                evaluated = self.evaluate_design(strategy, &axes)?;
                 log_weights = evaluated.log_weights(used);
                 moved = true;
             }
         }
-        let axes = if p > 2 { self.evaluate_axes()? } else { Vec::new() };
         let design_time = started.elapsed();
         let started = Instant::now();
         let weights = normalised(&log_weights);
         let plain = self.hyper_marginals(&evaluated, &axes, false);
+        let hyperparameters = if used { self.hyper_marginals(&evaluated, &axes, true) } else { plain.clone() };
+        let certified = self.options.certificate;
+        let checks = certified.then(|| self.checks(&evaluated, &weights, (&axes, &hyperparameters, used)));
         let posterior = Posterior {
-            hyperparameters: if used { self.hyper_marginals(&evaluated, &axes, true) } else { plain.clone() },
+            hyperparameters,
             hyperparameters_without_second_order: plain,
-            evidence: self.evidence(&evaluated, used, &mode),
+            evidence: self.evidence(&evaluated, used),
             points: self.points(&evaluated, &weights),
             nodes: self.mixtures(&evaluated, &weights, |point| &point.moments.nodes),
             predictors: self.mixtures(&evaluated, &weights, |point| &point.moments.predictors),
-            criteria: self.criteria(&evaluated, &weights, &mode)?,
-            diagnostics: self.diagnostics(&evaluated, &mode, (used, moved, name)),
+            criteria: self.criteria(&evaluated, &weights)?,
+            diagnostics: self.diagnostics(&evaluated, (used, moved, name)),
+            checks,
             reparametrisation: self.map.clone(),
-            mode,
-            timing: Timing { mode: mode_time, design: design_time, marginals: started.elapsed() },
+            mode: self.mode,
+            timing: Timing { mode: self.mode_time, design: design_time, marginals: started.elapsed() },
         };
         Ok(posterior)
     }
 
+    /// The design and its name.
+    fn strategy(&self) -> (Strategy, &'static str) {
+        chosen(self.options.strategy, self.map.mode.len(), self.engine.model().symbolic().operations())
+    }
+
     /// Evaluates the points of a strategy; points that fail are reported and left out.
-    fn evaluate_design(&mut self, strategy: Strategy) -> Result<Evaluated, IntegrationError> {
+    fn evaluate_design(&mut self, strategy: Strategy, axes: &[(Axis, Axis)]) -> Result<Evaluated, IntegrationError> {
         let p = self.map.mode.len();
         let design = match strategy {
             Strategy::Grid(options) if p > 0 => {
                 return self.evaluate_grid(options.unwrap_or_else(|| GridOptions::for_dimension(p)));
             }
-            Strategy::CentralComposite if p > 0 => central_composite(&self.skewness_scales())?,
+            Strategy::CentralComposite if p > 0 => central_composite(&Self::skewness_scales(axes))?,
             Strategy::GaussHermite(k) if p > 0 => product_gauss_hermite(p, k)?,
             _ => empirical_bayes(p),
         };
@@ -165,9 +177,9 @@ impl Exploration<'_> {
     }
 
     /// Evaluates the skeleton where a design of several points follows; a point of it that fails leaves every evaluation complete.
-    fn evaluate_skeleton(&mut self, strategy: Strategy) {
+    pub(crate) fn evaluate_skeleton(&mut self) {
         let p = self.map.mode.len();
-        if p == 0 || strategy == Strategy::EmpiricalBayes || self.engine.model().is_gaussian() {
+        if p == 0 || self.strategy().0 == Strategy::EmpiricalBayes || self.engine.model().is_gaussian() {
             return;
         }
         let points: Option<Vec<PointEvaluation>> = self.evaluate(&Skeleton::coordinates(p)).into_iter().collect();
@@ -178,21 +190,29 @@ impl Exploration<'_> {
         }
     }
 
-    fn evaluate(&mut self, zs: &[Vec<f64>]) -> Vec<Option<PointEvaluation>> {
+    pub(crate) fn evaluate(&mut self, zs: &[Vec<f64>]) -> Vec<Option<PointEvaluation>> {
         let thetas: Vec<Vec<f64>> = zs.iter().map(|z| self.map.theta(z)).collect();
-        let known = |theta: &Vec<f64>| self.skeleton.as_ref().and_then(|skeleton| skeleton.find(theta).cloned());
+        let known = |theta: &Vec<f64>| {
+            let centre = self.centre.as_ref().filter(|centre| centre.approximation.theta == *theta);
+            centre.or_else(|| self.skeleton.as_ref().and_then(|skeleton| skeleton.find(theta))).cloned()
+        };
         let mut kept: Vec<Option<PointEvaluation>> = thetas.iter().map(known).collect();
         let missing: Vec<usize> = (0..thetas.len()).filter(|&i| kept[i].is_none()).collect();
         let wanted: Vec<Vec<f64>> = missing.iter().map(|&i| thetas[i].clone()).collect();
         let correction = |i: usize| match &self.skeleton {
-            _ if !self.options.second_order => Correction::None,
+            _ if self.approximation.rung == Rung::Gaussian => Correction::None,
             Some(skeleton) => Correction::Given(skeleton.third_order(&wanted[i])),
             None => Correction::Complete,
         };
         let results = self.engine.evaluate_batch(&wanted, &self.start, correction);
         for ((i, theta), result) in missing.into_iter().zip(wanted).zip(results) {
             match result {
-                Ok(evaluation) => kept[i] = Some(evaluation),
+                Ok(evaluation) => {
+                    if theta == self.map.mode {
+                        self.centre = Some(evaluation.clone());
+                    }
+                    kept[i] = Some(evaluation);
+                }
                 Err(error) => self.failed.push((theta, error.to_string())),
             }
         }
@@ -206,14 +226,6 @@ impl Exploration<'_> {
 
     /// The second-order terms weigh the design only if they are small at every point that matters: a term that is used at some
     /// points and not at others would tilt the density of `θ`.
-    fn is_small_at_the_mode(&mut self) -> bool {
-        if let Some(skeleton) = &self.skeleton {
-            return skeleton.centre().moments.second_order.is_small();
-        }
-        let centre = self.evaluate(&[vec![0.0; self.map.mode.len()]]);
-        centre.iter().flatten().all(|point| point.moments.second_order.is_small())
-    }
-
     fn uses_second_order(&self, evaluated: &Evaluated) -> bool {
         if !self.with_second_order {
             return false;
@@ -226,19 +238,13 @@ impl Exploration<'_> {
     }
 
     /// Standard deviations of each half-axis, from the drop of the log-density at `±√2`.
-    fn skewness_scales(&mut self) -> Vec<(f64, f64)> {
-        let p = self.map.mode.len();
-        let thetas: Vec<Vec<f64>> = (0..p)
-            .flat_map(|k| [-1.0, 1.0].map(|sign| (k, sign * std::f64::consts::SQRT_2)))
-            .map(|(k, z)| self.map.theta(&on_axis(p, k, z)))
-            .collect();
-        let values = self.engine.approximate_batch(&thetas, &self.start);
-        let scale = |value: &Result<ObjectiveValue, IntegrationError>| match value {
+    fn skewness_scales(axes: &[(Axis, Axis)]) -> Vec<(f64, f64)> {
+        let scale = |axis: &Axis, sign: f64| {
+            let drop = axis.at(0.0) - axis.at(sign * std::f64::consts::SQRT_2);
             // a drop of one is that of a Gaussian; a fourfold width in either direction is the most that is believed
-            Ok(value) => (self.greatest - value.value).max(1.0 / 16.0).sqrt().recip().clamp(0.25, 4.0),
-            Err(_) => 1.0,
+            drop.max(1.0 / 16.0).sqrt().recip().clamp(0.25, 4.0)
         };
-        values.chunks_exact(2).map(|pair| (scale(&pair[0]), scale(&pair[1]))).collect()
+        axes.iter().map(|(_, plain)| (scale(plain, -1.0), scale(plain, 1.0))).collect()
     }
 
     /// The corrected and the plain log-density along every axis.
@@ -304,13 +310,13 @@ impl Exploration<'_> {
         }
     }
 
-    fn evidence(&self, evaluated: &Evaluated, used: bool, mode: &Mode) -> Evidence {
+    fn evidence(&self, evaluated: &Evaluated, used: bool) -> Evidence {
         let jacobian = self.map.log_jacobian();
-        let p = mode.theta.len() as f64;
+        let p = self.mode.theta.len() as f64;
         Evidence {
             integrated: jacobian + evaluated.log_integral(used),
             without_second_order: jacobian + evaluated.log_integral(false),
-            gaussian: mode.value + 0.5 * p * (2.0 * PI).ln() + jacobian,
+            gaussian: self.mode.value + 0.5 * p * (2.0 * PI).ln() + jacobian,
         }
     }
 
@@ -351,22 +357,16 @@ impl Exploration<'_> {
         map(self.executor, count.div_ceil(CHUNK), chunk).into_iter().flatten().collect()
     }
 
-    fn criteria(
-        &self,
-        evaluated: &Evaluated,
-        weights: &[f64],
-        mode: &Mode,
-    ) -> Result<Option<Criteria>, IntegrationError> {
+    fn criteria(&self, evaluated: &Evaluated, weights: &[f64]) -> Result<Option<Criteria>, IntegrationError> {
         if !self.options.criteria {
             return Ok(None);
         }
-        Criteria::compute(self.engine.model(), self.executor, (&evaluated.points, weights), &mode.theta).map(Some)
+        Criteria::compute(self.engine.model(), self.executor, (&evaluated.points, weights), &self.mode.theta).map(Some)
     }
 
     fn diagnostics(
         &mut self,
         evaluated: &Evaluated,
-        mode: &Mode,
         (second_order_used, moved, design): (bool, bool, &'static str),
     ) -> Diagnostics {
         let counts = self.engine.counts();
@@ -379,7 +379,7 @@ impl Exploration<'_> {
             evaluations: counts.evaluations,
             newton_steps: counts.newton_steps,
             factorisations: counts.factorisations,
-            mode_converged: mode.converged,
+            mode_converged: self.mode.converged,
             replaced_directions: self.map.replaced.clone(),
             failed_points: std::mem::take(&mut self.failed),
             truncated: self.truncated,
@@ -389,8 +389,14 @@ impl Exploration<'_> {
             third_order_exact: evaluated.points.iter().all(|point| point.moments.third_order_exact),
             effective_parameters: best.map_or(0.0, |point| point.moments.second_order.effective_parameters),
             design,
+            approximation: self.approximation.clone(),
         }
     }
+}
+
+/// Marginals of more than two hyperparameters are read from the axes, and the composite design is stretched along them.
+fn needs_axes(strategy: Strategy, p: usize) -> bool {
+    p > 2 || (p > 0 && strategy == Strategy::CentralComposite)
 }
 
 /// Operations of a factor below which some 270 evaluations for three hyperparameters take a fraction of a second.

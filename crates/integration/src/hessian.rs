@@ -5,9 +5,10 @@ use faer::{Mat, Side};
 use crate::error::IntegrationError;
 use crate::objective::ObjectiveValue;
 
-/// Step of the central differences of the gradient. The gradient's error is about 1e-8 (the last Newton step squares a
-/// decrement of 1e-8), which this step turns into 1e-6 of a unit Hessian; truncation is of the same size.
-const DIFFERENCE_STEP: f64 = 5e-3;
+/// Step of the forward differences of the gradient. The gradient's error is about 1e-8 (the last Newton step squares a
+/// decrement of 1e-8), which this step turns into 5e-6 of a unit Hessian; truncation is a thousandth of its rate of change, and
+/// only scales and turns the coordinates in which the density is evaluated.
+const DIFFERENCE_STEP: f64 = 2e-3;
 /// Where the log-density is not concave, the direction's standard deviation.
 const FALLBACK_SCALE: f64 = 1.0;
 /// A direction wider than this in a log precision carries no information; the design stays inside.
@@ -28,29 +29,28 @@ pub struct Reparametrisation {
     pub replaced: Vec<usize>,
 }
 
-/// The `2p` points whose gradients make the Hessian.
+/// The `p` points whose gradients make the Hessian, with the gradient at the mode.
 pub fn difference_points(mode: &[f64]) -> Vec<Vec<f64>> {
-    let moved = |j: usize, step: f64| {
+    let moved = |j: usize| {
         let mut theta = mode.to_vec();
-        theta[j] += step;
+        theta[j] += DIFFERENCE_STEP;
         theta
     };
-    (0..mode.len()).flat_map(|j| [moved(j, DIFFERENCE_STEP), moved(j, -DIFFERENCE_STEP)]).collect()
+    (0..mode.len()).map(moved).collect()
 }
 
 impl Reparametrisation {
-    /// From the gradients at [`difference_points`].
+    /// From the gradients at the mode, of length `p`, and at [`difference_points`].
     ///
     /// # Errors
     /// The first failed evaluation; [`IntegrationError::NoMode`] if the eigenvalues cannot be found.
     pub fn new(
-        mode: &[f64],
+        (mode, gradient): (&[f64], &[f64]),
         differences: Vec<Result<ObjectiveValue, IntegrationError>>,
     ) -> Result<Self, IntegrationError> {
         let p = mode.len();
         let values = differences.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let slope =
-            |i: usize, j: usize| (values[2 * j + 1].gradient[i] - values[2 * j].gradient[i]) / (2.0 * DIFFERENCE_STEP);
+        let slope = |i: usize, j: usize| (gradient[i] - values[j].gradient[i]) / DIFFERENCE_STEP;
         let hessian: Vec<Vec<f64>> =
             (0..p).map(|i| (0..p).map(|j| 0.5 * (slope(i, j) + slope(j, i))).collect()).collect();
         if p == 0 {
@@ -134,7 +134,7 @@ mod tests {
         };
         let values =
             difference_points(&mode).iter().map(|t| Ok(ObjectiveValue { value: 0.0, gradient: gradient(t) })).collect();
-        let map = Reparametrisation::new(&mode, values).unwrap();
+        let map = Reparametrisation::new((&mode, &[0.0; 2]), values).unwrap();
         for i in 0..2 {
             for j in 0..2 {
                 assert!((map.hessian[i][j] - h[i][j]).abs() < 1e-10);
@@ -157,7 +157,7 @@ mod tests {
             .iter()
             .map(|t| Ok(ObjectiveValue { value: 0.0, gradient: vec![-4.0 * t[0], 0.5 * t[1]] }))
             .collect();
-        let map = Reparametrisation::new(&[0.0, 0.0], values).unwrap();
+        let map = Reparametrisation::new((&[0.0; 2], &[0.0; 2]), values).unwrap();
         assert_eq!(map.replaced.len(), 1);
         assert!(map.scales.iter().all(|s| s.is_finite() && *s > 0.0));
     }

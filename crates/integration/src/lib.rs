@@ -1,5 +1,8 @@
 //! Explores the hyperparameters of a latent Gaussian model and combines the nested approximations.
 
+pub mod certificate;
+mod checking;
+mod climbing;
 pub mod criteria;
 pub mod design;
 pub mod engine;
@@ -13,10 +16,12 @@ pub mod marginal;
 pub mod mode;
 pub mod objective;
 pub mod posterior;
+pub mod rung;
 mod skeleton;
 pub mod skewed;
 mod spline;
 
+pub use certificate::{Checks, DesignDifference, NodeCheck, Sensitivity};
 pub use criteria::Criteria;
 pub use engine::{Engine, PointEvaluation};
 pub use error::IntegrationError;
@@ -25,4 +30,5 @@ pub use marginal::{Map, Marginal, Summary};
 pub use mode::{Mode, ModeOptions};
 pub use objective::{Objective, ObjectiveValue};
 pub use posterior::{ExploreOptions, Posterior, Strategy};
+pub use rung::Rung;
 pub use skewed::SkewedGaussian;

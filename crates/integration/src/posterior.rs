@@ -4,15 +4,17 @@ use std::time::{Duration, Instant};
 
 use laplace::{LatentGaussianModel, NewtonOptions};
 
+use crate::certificate::Checks;
 use crate::criteria::Criteria;
 use crate::design::GridOptions;
 use crate::engine::Engine;
 use crate::error::IntegrationError;
 use crate::executor::Executor;
 use crate::exploration::Exploration;
-use crate::hessian::{Reparametrisation, difference_points};
+use crate::hessian::Reparametrisation;
 use crate::marginal::Marginal;
-use crate::mode::{Mode, ModeOptions, maximise};
+use crate::mode::{Mode, ModeOptions};
+use crate::rung::{Chosen, Rung};
 
 /// How the hyperparameters are integrated out.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -36,24 +38,28 @@ pub enum Strategy {
 pub struct ExploreOptions {
     /// The design.
     pub strategy: Strategy,
-    /// Whether means, skewness and design weights carry the second-order terms.
-    pub second_order: bool,
+    /// How the latent field is approximated; `None`: simplified Laplace, or expectation propagation where the second-order terms at
+    /// the mode show that it is needed.
+    pub rung: Option<Rung>,
     /// The search for the mode of `θ`.
     pub mode: ModeOptions,
     /// The search for the mode of `x`.
     pub newton: NewtonOptions,
     /// Whether DIC, WAIC, CPO and PIT are computed.
     pub criteria: bool,
+    /// Whether the evidence of the fit's own accuracy is gathered.
+    pub certificate: bool,
 }
 
 impl Default for ExploreOptions {
     fn default() -> Self {
         Self {
             strategy: Strategy::Automatic,
-            second_order: true,
+            rung: None,
             mode: ModeOptions::default(),
             newton: NewtonOptions::default(),
             criteria: true,
+            certificate: true,
         }
     }
 }
@@ -113,6 +119,8 @@ pub struct Diagnostics {
     pub effective_parameters: f64,
     /// Name of the design.
     pub design: &'static str,
+    /// The rung of the approximation ladder, and why.
+    pub approximation: Chosen,
 }
 
 /// Wall-clock times.
@@ -147,6 +155,8 @@ pub struct Posterior {
     pub evidence: Evidence,
     /// DIC, WAIC, CPO, PIT, if asked for.
     pub criteria: Option<Criteria>,
+    /// The evidence of the fit's own accuracy, if asked for.
+    pub checks: Option<Checks>,
     /// What happened on the way.
     pub diagnostics: Diagnostics,
     /// Wall-clock times.
@@ -173,24 +183,8 @@ impl Posterior {
     ) -> Result<Self, IntegrationError> {
         let started = Instant::now();
         let engine = Engine::new(model, executor, options.newton);
-        let mode = maximise(&engine, &model.initial_theta(), &options.mode)?;
-        let start = engine.start_at(&mode.theta)?;
-        let differences = engine.approximate_batch(&difference_points(&mode.theta), &start);
-        let map = Reparametrisation::new(&mode.theta, differences)?;
-        let mode_time = started.elapsed();
-        let mut exploration = Exploration {
-            engine,
-            executor,
-            options: *options,
-            map,
-            start,
-            skeleton: None,
-            greatest: mode.value,
-            failed: Vec::new(),
-            truncated: false,
-            with_second_order: options.second_order,
-        };
-        exploration.finish(mode, mode_time)
+        let exploration = Exploration::set_out(engine, executor, options, &model.initial_theta())?;
+        exploration.climb(started)?.finish()
     }
 }
 

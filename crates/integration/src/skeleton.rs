@@ -1,7 +1,7 @@
 //! What varies slowly with `θ` is computed at the centre of the design and on its axes, and interpolated between: the
 //! third-order part of the correction, which costs more than an evaluation, and the modes from which searches start.
 
-use laplace::ThirdOrder;
+use laplace::{Sites, ThirdOrder};
 
 use crate::engine::{PointEvaluation, Start};
 use crate::hessian::Reparametrisation;
@@ -28,8 +28,8 @@ impl Skeleton {
     }
 
     /// From the evaluations at [`coordinates`](Self::coordinates).
-    pub(crate) fn new(map: Reparametrisation, points: Vec<PointEvaluation>) -> Self {
-        let third_order = points.iter().map(|point| point.moments.third_order()).collect();
+    pub(crate) fn new(map: Reparametrisation, mut points: Vec<PointEvaluation>) -> Self {
+        let third_order = points.iter_mut().filter_map(|point| point.moments.third_order.take()).collect();
         Self { map, points, third_order }
     }
 
@@ -42,21 +42,9 @@ impl Skeleton {
         self.points.iter().find(|point| point.approximation.theta == theta)
     }
 
-    /// The weights of a sum of parabolas, one along each axis, through the skeleton's points.
-    fn weights(&self, theta: &[f64]) -> Vec<f64> {
-        let z = self.map.z(theta);
-        let mut weights = vec![1.0];
-        for z in z {
-            let s = (z / REACH).clamp(-FURTHEST, FURTHEST);
-            weights[0] -= s * s;
-            weights.extend([0.5 * (s * s - s), 0.5 * (s * s + s)]);
-        }
-        weights
-    }
-
     /// The third-order part interpolated at `theta`. Cost: a pass over nodes and rows for every point of the skeleton.
     pub(crate) fn third_order(&self, theta: &[f64]) -> ThirdOrder {
-        let weights = self.weights(theta);
+        let weights = weights(&self.map, theta);
         let sum = |of: &dyn Fn(&ThirdOrder) -> &Vec<f64>| {
             let mut total = vec![0.0; of(&self.third_order[0]).len()];
             for (weight, part) in weights.iter().zip(&self.third_order) {
@@ -67,6 +55,9 @@ impl Skeleton {
         ThirdOrder {
             nodes: sum(&|part| &part.nodes),
             predictors: sum(&|part| &part.predictors),
+            node_means: sum(&|part| &part.node_means),
+            node_variances: sum(&|part| &part.node_variances),
+            predictor_variances: sum(&|part| &part.predictor_variances),
             pairs_over_diagonal: weights
                 .iter()
                 .zip(&self.third_order)
@@ -76,10 +67,26 @@ impl Skeleton {
         }
     }
 
-    /// Bends the predictions of `start`, which lies at the centre: along each axis a cubic through the modes at its ends.
+    /// Bends the predictions of `start`, which lies at the centre: along each axis a cubic through the modes at its ends, or a
+    /// parabola through the sites.
     pub(crate) fn bend(&self, start: &mut Start) {
+        let sites: Option<Vec<Sites>> = self.points.iter().map(|point| point.approximation.sites.clone()).collect();
+        if let Some(sites) = sites {
+            return start.bend_sites(&self.map, sites);
+        }
         let ends =
             self.points[1..].chunks_exact(2).map(|pair| [0, 1].map(|side| pair[side].approximation.mode.as_slice()));
         start.bend(&self.map, REACH, ends);
     }
+}
+
+/// The weights of a sum of parabolas, one along each axis, through the skeleton's points.
+pub(crate) fn weights(map: &Reparametrisation, theta: &[f64]) -> Vec<f64> {
+    let mut weights = vec![1.0];
+    for z in map.z(theta) {
+        let s = (z / REACH).clamp(-FURTHEST, FURTHEST);
+        weights[0] -= s * s;
+        weights.extend([0.5 * (s * s - s), 0.5 * (s * s + s)]);
+    }
+    weights
 }

@@ -10,6 +10,7 @@ use crate::error::LaplaceError;
 use crate::likelihood::Order;
 use crate::model::{LatentGaussianModel, Owner};
 use crate::newton::NewtonOptions;
+use crate::propagation::Sites;
 use crate::workspace::Workspace;
 
 /// A variance this much larger than its node's conditional variance is the inverse of rounding: nothing fixes the node.
@@ -32,6 +33,8 @@ pub struct Approximation {
     pub newton_steps: usize,
     /// Factorisations of `H`, the one at the mode included.
     pub factorisations: usize,
+    /// The sites of expectation propagation; `None` for Laplace's approximation.
+    pub sites: Option<Sites>,
 }
 
 /// The hyperparameters of every owner, fixed ones included.
@@ -100,6 +103,7 @@ impl Approximation {
             mode,
             newton_steps: counts.steps,
             factorisations: counts.factorisations,
+            sites: None,
         })
     }
 }
@@ -130,7 +134,7 @@ pub(crate) struct PriorTerms {
 
 impl Workspace {
     /// Fills `Q(θ)` and `μ(θ)` of every effect.
-    fn fill_prior(
+    pub(crate) fn fill_prior(
         &mut self,
         model: &LatentGaussianModel,
         owners: &OwnerThetas,
@@ -172,6 +176,22 @@ impl Workspace {
                 return Err(self.unidentified(model, node, theta));
             }
         }
+        self.fill_predictor_variances(model);
+        self.propagated = false;
+        self.mean_shift.fill(0.0);
+        if !model.is_gaussian() {
+            for (g, (l3, v)) in self.row_buffer.iter_mut().zip(self.third.iter().zip(&self.predictor_variance)) {
+                *g = 0.5 * l3 * v;
+            }
+            model.design().add_transposed(&self.row_buffer, &mut self.mean_shift);
+            self.factor.solve_in_place(&mut self.mean_shift, &mut self.solve)?;
+        }
+        Ok(())
+    }
+
+    /// `diag(AΣAᵀ)` from the selected inverse.
+    pub(crate) fn fill_predictor_variances(&mut self, model: &LatentGaussianModel) {
+        let covariance = self.inverse.values();
         for i in 0..model.rows() {
             let (_, values) = model.design().row(i);
             let mut slots = model.pair_slots[model.pair_starts[i]..model.pair_starts[i + 1]].iter();
@@ -184,15 +204,6 @@ impl Workspace {
             }
             self.predictor_variance[i] = variance.max(0.0);
         }
-        self.mean_shift.fill(0.0);
-        if !model.is_gaussian() {
-            for (g, (l3, v)) in self.row_buffer.iter_mut().zip(self.third.iter().zip(&self.predictor_variance)) {
-                *g = 0.5 * l3 * v;
-            }
-            model.design().add_transposed(&self.row_buffer, &mut self.mean_shift);
-            self.factor.solve_in_place(&mut self.mean_shift, &mut self.solve)?;
-        }
-        Ok(())
     }
 
     /// The effects through which the unidentified direction of `node` runs.

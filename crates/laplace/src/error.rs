@@ -65,6 +65,16 @@ pub enum LaplaceError {
         /// Why it stopped.
         reason: String,
     },
+    /// Expectation propagation did not reach a fixed point.
+    #[error("expectation propagation found no fixed point at θ = {theta:?} after {iterations} iterations: {reason}")]
+    NoFixedPoint {
+        /// The hyperparameters on the internal scale.
+        theta: Vec<f64>,
+        /// The number of iterations.
+        iterations: usize,
+        /// Why it stopped.
+        reason: String,
+    },
     /// A number became infinite or undefined.
     #[error("{what} is not finite at θ = {theta:?}")]
     NotFinite {

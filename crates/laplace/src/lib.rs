@@ -10,14 +10,16 @@ pub mod likelihood;
 pub mod link;
 pub mod model;
 pub mod newton;
+pub mod propagation;
 pub mod workspace;
 
 pub use approximation::Approximation;
 pub use correction::{Cavity, Correction, Moment, Moments, SecondOrder, ThirdOrder};
 pub use design::Design;
 pub use error::LaplaceError;
-pub use likelihood::{Derivatives, Likelihood, Order, ThetaDerivatives};
+pub use likelihood::{Derivatives, GaussianIntegrals, Likelihood, Order, ThetaDerivatives};
 pub use link::Link;
 pub use model::{Effect, LatentGaussianModel, ModelHyperparameter, Observations, Owner};
 pub use newton::NewtonOptions;
+pub use propagation::{PropagationOptions, Sites};
 pub use workspace::Workspace;

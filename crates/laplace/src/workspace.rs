@@ -4,6 +4,7 @@ use gmrf::{CholeskyFactor, Parallelism, SelectedInverse};
 
 use crate::likelihood::Derivatives;
 use crate::model::LatentGaussianModel;
+use crate::propagation::Quadrature;
 
 /// Everything that an evaluation at one `θ` overwrites.
 #[derive(Debug)]
@@ -41,6 +42,10 @@ pub struct Workspace {
     pub(crate) predictor_variance: Vec<f64>,
     /// `w = Σ ½Aᵀ(ℓ‴∘v)`, the shift from the mode to the mean.
     pub(crate) mean_shift: Vec<f64>,
+    /// Whether what stands here came from expectation propagation.
+    pub(crate) propagated: bool,
+    /// One for each block of observations, once one was propagated.
+    pub(crate) quadrature: Vec<Option<Quadrature>>,
 }
 
 impl Workspace {
@@ -80,6 +85,8 @@ impl Workspace {
             fourth: rows(),
             predictor_variance: rows(),
             derivatives: derivatives.collect(),
+            propagated: false,
+            quadrature: model.observations().iter().map(|_| None).collect(),
         }
     }
 

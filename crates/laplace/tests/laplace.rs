@@ -7,57 +7,17 @@ use std::f64::consts::PI;
 use std::sync::Arc;
 
 use approx::assert_relative_eq;
-use common::{Chain, Coefficients, Family, Kind};
+use common::{Chain, Coefficients, Family, Kind, N, chains, counts, effect, model};
 use faer::Mat;
 use gmrf::{LatentModel, LinearConstraints};
 use laplace::{
-    Approximation, Correction, Design, Effect, LaplaceError, LatentGaussianModel, Moments, NewtonOptions, Observations,
+    Approximation, Correction, Design, LaplaceError, LatentGaussianModel, Moments, NewtonOptions, Observations,
     Workspace,
 };
-
-const N: usize = 9;
-
-fn effect(name: &str, model: impl LatentModel + 'static) -> Effect {
-    Effect { name: name.to_owned(), model: Arc::new(model) }
-}
-
-fn counts() -> Vec<f64> {
-    (0..2 * N).map(|i| ((i * 5 + 2) % 7) as f64).collect()
-}
-
-/// Intercept, slope and a chain seen twice at each node, with an offset.
-fn model(kind: Kind, chain: Chain, intercept: f64) -> LatentGaussianModel {
-    let y: Vec<f64> = match kind {
-        Kind::Bernoulli => counts().iter().map(|y| f64::from(*y > 2.5)).collect(),
-        _ => counts(),
-    };
-    let mut design = Design::new(2 + N);
-    for i in 0..2 * N {
-        design.push_row(&[(0, 1.0), (1, (i as f64 - 8.0) / 9.0), (2 + i % N, 1.0)], 0.1 * (i % 3) as f64).unwrap();
-    }
-    let effects = vec![effect("fixed", Coefficients::new(&[intercept, 0.01])), effect("chain", chain)];
-    let observations = vec![Observations { name: "likelihood".into(), likelihood: Arc::new(Family::new(kind, &y)) }];
-    LatentGaussianModel::new(effects, observations, design).unwrap()
-}
 
 fn evaluate(model: &LatentGaussianModel, theta: &[f64]) -> Approximation {
     let mut workspace = Workspace::new(model);
     Approximation::evaluate(model, theta, None, &mut workspace, &NewtonOptions::default()).unwrap()
-}
-
-fn chains() -> Vec<Chain> {
-    let none = LinearConstraints::none(N);
-    let sum = LinearConstraints::sums_to_zero(N, [0..N]).unwrap();
-    let mut shifted = LinearConstraints::none(N);
-    shifted.push(&[(0, 1.0), (3, 2.0)], 0.7).unwrap();
-    vec![
-        Chain::new(N, false, false, none.clone()),
-        Chain::new(N, false, true, none),
-        Chain::new(N, true, false, sum.clone()),
-        Chain::new(N, false, true, sum),
-        Chain::new(N, false, true, shifted.clone()),
-        Chain::new(N, false, false, shifted),
-    ]
 }
 
 #[test]
@@ -186,13 +146,14 @@ fn warm_and_cold_starts_reach_the_same_mode() {
 }
 
 /// `∫ exp(f)` by the trapezoid rule, which converges faster than any power for such functions.
-fn moments_by_quadrature(f: impl Fn(f64) -> f64) -> (f64, f64, f64) {
+fn moments_by_quadrature(f: impl Fn(f64) -> f64) -> (f64, f64, f64, f64) {
     let grid: Vec<f64> = (-40_000..=40_000).map(|k| k as f64 * 5e-4).collect();
     let weights: Vec<f64> = grid.iter().map(|&x| f(x).exp() * 5e-4).collect();
     let z: f64 = weights.iter().sum();
     let mean = grid.iter().zip(&weights).map(|(x, w)| x * w).sum::<f64>() / z;
     let third = grid.iter().zip(&weights).map(|(x, w)| (x - mean).powi(3) * w).sum::<f64>() / z;
-    (z.ln(), mean, third)
+    let variance = grid.iter().zip(&weights).map(|(x, w)| (x - mean).powi(2) * w).sum::<f64>() / z;
+    (z.ln(), mean, variance, third)
 }
 
 #[test]
@@ -208,7 +169,7 @@ fn second_order_terms_bring_constant_mean_and_skewness_closer_to_the_exact_ones(
         let mut workspace = Workspace::new(&model);
         let laplace = Approximation::evaluate(&model, &[], None, &mut workspace, &NewtonOptions::default()).unwrap();
         let moments = Moments::read(&model, &laplace, &mut workspace, &Correction::Complete).unwrap();
-        let (log_z, mean, third) = moments_by_quadrature(|x| {
+        let (log_z, mean, variance, third) = moments_by_quadrature(|x| {
             let prior = 0.5 * (precision / (2.0 * PI)).ln() - 0.5 * precision * x * x;
             prior
                 + y.iter()
@@ -225,6 +186,8 @@ fn second_order_terms_bring_constant_mean_and_skewness_closer_to_the_exact_ones(
         assert!((corrected - log_z).abs() < 0.3 * (laplace.log_likelihood - log_z).abs() + order * order);
         let node = moments.nodes[0];
         assert!((node.mean - mean).abs() < 0.2 * (laplace.mode[0] - mean).abs(), "{kind:?} {} {mean}", node.mean);
+        let plain = Moments::read(&model, &laplace, &mut workspace, &Correction::None).unwrap().nodes[0].variance;
+        assert!((node.variance - variance).abs() < 0.25 * (plain - variance).abs(), "{kind:?} {variance} {plain}");
         let skewness = third / node.variance.powf(1.5);
         assert_relative_eq!(node.skewness, skewness, max_relative = 0.35, epsilon = 0.02);
         assert_relative_eq!(moments.predictors[0].skewness, node.skewness, max_relative = 1e-10);

@@ -1,6 +1,7 @@
 //! Priors of hyperparameters, as log-densities on the internal scale `θ`, Jacobian and normalising constant included.
 
 mod correlation;
+mod dispersion;
 mod gamma;
 mod mixing;
 mod named;
@@ -12,6 +13,7 @@ mod table;
 use std::fmt::Debug;
 
 pub use correlation::{PcCorrelation0, PcCorrelation1};
+pub use dispersion::{PcGammaMixture, PcWeibull};
 pub use gamma::LogGamma;
 pub use mixing::{MixingConstants, PcMixing};
 pub use named::{NAMES, from_name};

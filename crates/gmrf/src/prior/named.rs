@@ -3,21 +3,23 @@
 use std::sync::Arc;
 
 use super::{
-    BetaOn, Improper, LogGamma, LogTNormal, Normal, PcCorrelation0, PcCorrelation1, PcPrecision, Prior, Tabulated,
-    invalid,
+    BetaOn, Improper, LogGamma, LogTNormal, Normal, PcCorrelation0, PcCorrelation1, PcGammaMixture, PcPrecision,
+    PcWeibull, Prior, Tabulated, invalid,
 };
 use crate::error::GmrfError;
 use crate::hyperparameter::Transform;
 use crate::suggestion::did_you_mean;
 
 /// The names of the priors; `pc` belongs to the mixing parameter of bym2 alone, whose model makes it.
-pub const NAMES: [&str; 15] = [
+pub const NAMES: [&str; 17] = [
     "pc.prec",
     "loggamma",
     "normal",
     "gaussian",
     "pc.cor0",
     "pc.cor1",
+    "pc.mgamma",
+    "pc.alphaw",
     "logitbeta",
     "betacorrelation",
     "uniform",
@@ -39,17 +41,20 @@ pub fn from_name(name: &str, arguments: &[f64], transform: Transform) -> Result<
         &[a, b] => Ok((a, b)),
         _ => Err(invalid(name, format!("two arguments are needed, {} given", arguments.len()))),
     };
+    let one = || match arguments {
+        &[rate] => Ok(rate),
+        _ => Err(invalid(name, format!("one argument is needed, {} given", arguments.len()))),
+    };
     let none = |prior: Improper| {
         if arguments.is_empty() { Ok(Arc::new(prior)) } else { Err(invalid(name, "it takes no argument")) }
     };
-    let on_precision = || match transform {
-        Transform::Exp => Ok(()),
-        _ => Err(invalid(name, "this prior is for a precision; use another one for this hyperparameter")),
+    let on = |needed: Transform, what: &str| match transform == needed {
+        true => Ok(()),
+        false => Err(invalid(name, format!("this prior is for a {what}; use another one for this hyperparameter"))),
     };
-    let on_correlation = || match transform {
-        Transform::Correlation => Ok(()),
-        _ => Err(invalid(name, "this prior is for a correlation; use another one for this hyperparameter")),
-    };
+    let on_precision = || on(Transform::Exp, "precision");
+    let on_correlation = || on(Transform::Correlation, "correlation");
+    let on_shape = || on(Transform::Exp, "positive shape");
     Ok(match name {
         "pc.prec" => {
             on_precision()?;
@@ -69,6 +74,8 @@ pub fn from_name(name: &str, arguments: &[f64], transform: Transform) -> Result<
             on_correlation()?;
             two().and_then(|(u, alpha)| PcCorrelation1::new(u, alpha)).map(Arc::new)?
         }
+        "pc.mgamma" => on_shape().and_then(|()| one()).and_then(PcGammaMixture::new).map(Arc::new)?,
+        "pc.alphaw" => on_shape().and_then(|()| one()).and_then(PcWeibull::new).map(Arc::new)?,
         "logitbeta" => two().and_then(|(a, b)| BetaOn::new("logitbeta", a, b, transform)).map(Arc::new)?,
         "betacorrelation" => two().and_then(|(a, b)| BetaOn::new("betacorrelation", a, b, transform)).map(Arc::new)?,
         "uniform" if arguments.is_empty() => Arc::new(BetaOn::new("uniform", 1.0, 1.0, transform)?),

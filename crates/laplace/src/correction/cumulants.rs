@@ -1,5 +1,6 @@
 //! Third cumulants `Σ_m ℓ‴_m c_m³`: exact by one solve for each row, or over neighbouring rows in large models.
 
+use super::one_loop::{OneLoop, VarianceTerms};
 use crate::error::LaplaceError;
 use crate::model::LatentGaussianModel;
 use crate::workspace::Workspace;
@@ -20,11 +21,13 @@ pub(super) struct ThirdCumulants {
     /// `Σ_mk ℓ‴_m ℓ‴_k S_mk³`.
     pub(super) pairs: f64,
     pub(super) exact: bool,
+    /// What one loop adds to the variances, where it was computed.
+    pub(super) variances: Option<VarianceTerms>,
 }
 
 impl ThirdCumulants {
     fn zero(nodes: usize, rows: usize) -> Self {
-        Self { nodes: vec![0.0; nodes], predictors: vec![0.0; rows], pairs: 0.0, exact: true }
+        Self { nodes: vec![0.0; nodes], predictors: vec![0.0; rows], pairs: 0.0, exact: true, variances: None }
     }
 
     pub(super) fn compute(model: &LatentGaussianModel, workspace: &mut Workspace) -> Result<Self, LaplaceError> {
@@ -39,7 +42,10 @@ impl ThirdCumulants {
     /// `c = Σ a_i` for every row `i`, a block of rows at a time.
     fn exact(model: &LatentGaussianModel, workspace: &mut Workspace) -> Result<Self, LaplaceError> {
         let mut out = Self::zero(model.nodes(), model.rows());
-        let rows: Vec<usize> = (0..model.rows()).filter(|&i| workspace.third[i] != 0.0).collect();
+        let rows: Vec<usize> =
+            (0..model.rows()).filter(|&i| (workspace.third[i], workspace.fourth[i]) != (0.0, 0.0)).collect();
+        let mut kept = OneLoop::new(model, rows.len());
+        let mut covariances = vec![0.0; model.rows() * BLOCK];
         let mut columns = vec![0.0; model.nodes() * BLOCK];
         let mut work = vec![0.0; workspace.factor.work_length() * BLOCK];
         for block in rows.chunks(BLOCK) {
@@ -56,16 +62,21 @@ impl ThirdCumulants {
             }
             for (k, kappa) in out.predictors.iter_mut().enumerate() {
                 let (nodes, values) = model.design().row(k);
-                let mut covariances = [0.0; BLOCK];
+                let mut own = [0.0; BLOCK];
                 for (&j, a) in nodes.iter().zip(values) {
                     let column = &columns[j * BLOCK..(j + 1) * BLOCK];
-                    covariances.iter_mut().zip(column).for_each(|(s, c)| *s += a * c);
+                    own.iter_mut().zip(column).for_each(|(s, c)| *s += a * c);
                 }
-                let cubes = weighted_cubes(&weights, &covariances);
+                covariances[k * BLOCK..(k + 1) * BLOCK].copy_from_slice(&own);
+                let cubes = weighted_cubes(&weights, &own);
                 *kappa += cubes;
                 out.pairs += workspace.third[k] * cubes;
             }
+            if let Some(kept) = &mut kept {
+                kept.push(block, columns.as_chunks::<BLOCK>().0, covariances.as_chunks::<BLOCK>().0);
+            }
         }
+        out.variances = kept.map(|kept| kept.terms(model, workspace));
         Ok(out)
     }
 
@@ -93,6 +104,32 @@ impl ThirdCumulants {
             }
         }
         out
+    }
+}
+
+impl ThirdCumulants {
+    /// What pairs of rows add to the mean of every node around expectation propagation, in standard deviations: `ΣAᵀg`,
+    /// `g_k = ⅙ Γ⁗_k Σ_{j≠k} Γ‴_j S_kj³ + ½ Γ‴_k δv_k`, with the vertices `Γ` of the tilted distributions and the one-loop change `δv` of
+    /// their variances. It is the derivative of the third-cumulant correction of `log Z` in a source at each node, to leading order.
+    pub(super) fn node_means(
+        &self,
+        model: &LatentGaussianModel,
+        workspace: &mut Workspace,
+        variances: &[f64],
+    ) -> Result<Vec<f64>, LaplaceError> {
+        for i in 0..model.rows() {
+            let (l3, v) = (workspace.third[i], workspace.predictor_variance[i]);
+            let others = self.predictors[i] - l3 * v * v * v;
+            let wider = self.variances.as_ref().map_or(0.0, |terms| terms.predictors[i]);
+            workspace.row_buffer[i] = workspace.fourth[i] * others / 6.0 + 0.5 * l3 * wider;
+        }
+        let mut means = vec![0.0; model.nodes()];
+        model.design().add_transposed(&workspace.row_buffer, &mut means);
+        workspace.factor.solve_in_place(&mut means, &mut workspace.solve)?;
+        for (mean, variance) in means.iter_mut().zip(variances) {
+            *mean = if *variance > 0.0 { *mean / variance.sqrt() } else { 0.0 };
+        }
+        Ok(means)
     }
 }
 

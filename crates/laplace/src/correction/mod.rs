@@ -2,5 +2,7 @@
 
 mod cumulants;
 mod moments;
+mod one_loop;
+mod profile;
 
 pub use moments::{Cavity, Correction, Moment, Moments, SecondOrder, ThirdOrder};

@@ -5,6 +5,7 @@
 //! `log Z ≈ Laplace + ⅛ Σ ℓ⁗_m v_m² + ½ gᵀw + (1/12) Σ_mk ℓ‴_m ℓ‴_k S³_mk`.
 
 use super::cumulants::ThirdCumulants;
+use super::one_loop::{self, VarianceTerms};
 use crate::approximation::Approximation;
 use crate::error::LaplaceError;
 use crate::model::LatentGaussianModel;
@@ -21,6 +22,8 @@ pub struct SecondOrder {
     pub cubic_pairs: f64,
     /// Its diagonal, `(1/12) Σ ℓ‴_m² v_m³`.
     pub cubic_diagonal: f64,
+    /// What of `cubic_pairs` the approximation itself holds already: the diagonal for expectation propagation, else nothing.
+    pub cubic_counted: f64,
     /// `Σ W v`, the effective number of parameters.
     pub effective_parameters: f64,
 }
@@ -34,7 +37,7 @@ const TRUSTED_SHARE: f64 = 0.2;
 impl SecondOrder {
     /// The sum of the terms.
     pub fn total(&self) -> f64 {
-        self.quartic + self.cubic_shift + self.cubic_pairs
+        self.quartic + self.cubic_shift + self.cubic_pairs - self.cubic_counted
     }
 
     /// Whether the terms are small against one nat per effective parameter, so that the expansion may be used.
@@ -44,7 +47,8 @@ impl SecondOrder {
 
     /// The largest term in nats for each effective parameter.
     pub fn share(&self) -> f64 {
-        let largest = self.quartic.abs().max(self.cubic_shift.abs()).max(self.cubic_pairs.abs());
+        let pairs = (self.cubic_pairs - self.cubic_counted).abs();
+        let largest = self.quartic.abs().max(self.cubic_shift.abs()).max(pairs);
         if largest == 0.0 { 0.0 } else { largest / self.effective_parameters.max(1.0) }
     }
 }
@@ -54,7 +58,7 @@ impl SecondOrder {
 pub struct Moment {
     /// The second-order mean.
     pub mean: f64,
-    /// The variance of the Gaussian approximation.
+    /// The variance, that of the Gaussian approximation with its one-loop correction.
     pub variance: f64,
     /// The third cumulant over the standard deviation cubed.
     pub skewness: f64,
@@ -83,6 +87,8 @@ pub struct Moments {
     pub second_order: SecondOrder,
     /// Whether every third-order sum is complete; otherwise sums run over neighbours in the pattern of `H` only.
     pub third_order_exact: bool,
+    /// The third-order part where it was computed here, to interpolate it.
+    pub third_order: Option<ThirdOrder>,
 }
 
 /// The third-order part of the correction: the sums over pairs of rows, which cost more than all the rest together but vary
@@ -93,6 +99,13 @@ pub struct ThirdOrder {
     pub nodes: Vec<f64>,
     /// Skewness of every linear predictor, length `m`.
     pub predictors: Vec<f64>,
+    /// What the pairs of rows add to the mean of every node around expectation propagation, in standard deviations, length `n`; empty
+    /// around Laplace's approximation.
+    pub node_means: Vec<f64>,
+    /// What one loop adds to the variance of every node, relative to it, length `n`; empty where it would take too much memory.
+    pub node_variances: Vec<f64>,
+    /// The same of every linear predictor, length `m` or empty.
+    pub predictor_variances: Vec<f64>,
     /// `Σ ℓ‴_m ℓ‴_k S_mk³` over its diagonal `Σ ℓ‴_m² v_m³`, which is known at every `θ`.
     pub pairs_over_diagonal: f64,
     /// Whether every sum is complete.
@@ -111,17 +124,6 @@ pub enum Correction {
 }
 
 impl Moments {
-    /// The third-order part, to interpolate it.
-    pub fn third_order(&self) -> ThirdOrder {
-        let SecondOrder { cubic_pairs, cubic_diagonal, .. } = self.second_order;
-        ThirdOrder {
-            nodes: self.nodes.iter().map(|moment| moment.skewness).collect(),
-            predictors: self.predictors.iter().map(|moment| moment.skewness).collect(),
-            pairs_over_diagonal: if cubic_diagonal > 0.0 { cubic_pairs / cubic_diagonal } else { 0.0 },
-            exact: self.third_order_exact,
-        }
-    }
-
     /// Reads the moments off the workspace in which `approximation` was evaluated last.
     ///
     /// Cost of a complete correction: a solve for each row up to about 4·10⁸ operations, beyond it a pass over neighbouring rows;
@@ -140,39 +142,60 @@ impl Moments {
         let curved = *correction != Correction::None && !model.is_gaussian();
         let mut variances = vec![0.0; n];
         workspace.inverse.fill_variances(&mut variances)?;
-        let complete;
+        let complete = match correction {
+            Correction::Complete if curved => {
+                Some(standardised(model, &ThirdCumulants::compute(model, workspace)?, workspace, &variances)?)
+            }
+            _ => None,
+        };
         let third = match correction {
             Correction::Given(third) if curved => {
                 crate::model::expect_length("skewness of nodes", n, third.nodes.len())?;
                 crate::model::expect_length("skewness of predictors", m, third.predictors.len())?;
                 Some(third)
             }
-            Correction::Complete if curved => {
-                complete = standardised(&ThirdCumulants::compute(model, workspace)?, workspace, &variances);
-                Some(&complete)
-            }
-            _ => None,
+            _ => complete.as_ref(),
         };
-        let shift = |j: usize| if curved { workspace.mean_shift[j] } else { 0.0 };
-        let moment = |mean: f64, variance: f64, skewness: Option<&f64>| Moment {
-            mean,
-            variance: variance.max(0.0),
-            skewness: skewness.copied().unwrap_or(0.0),
+        let shift = |j: usize| {
+            let pairs = third.and_then(|third| third.node_means.get(j)).map_or(0.0, |mean| mean * variances[j].sqrt());
+            pairs + if curved { workspace.mean_shift[j] } else { 0.0 }
         };
         let nodes = (0..n)
-            .map(|j| moment(approximation.mode[j] + shift(j), variances[j], third.map(|third| &third.nodes[j])))
+            .map(|j| {
+                let (skewness, relative) = third.map_or((0.0, 0.0), |third| third.node(j));
+                Moment::corrected(approximation.mode[j] + shift(j), variances[j], skewness, relative)
+            })
             .collect();
         let predictors = (0..m)
             .map(|i| {
                 let (columns, values) = model.design().row(i);
                 let moved: f64 = columns.iter().zip(values).map(|(&j, a)| a * shift(j)).sum();
-                let skewness = third.map(|third| &third.predictors[i]);
-                moment(workspace.eta[i] + moved, workspace.predictor_variance[i], skewness)
+                let (skewness, relative) = third.map_or((0.0, 0.0), |third| third.predictor(i));
+                Moment::corrected(workspace.eta[i] + moved, workspace.predictor_variance[i], skewness, relative)
             })
             .collect();
         let second_order = second_order(model, workspace, curved, third.map_or(0.0, |third| third.pairs_over_diagonal));
         let cavities = (0..m).map(|i| cavity(workspace, i)).collect();
-        Ok(Self { nodes, predictors, cavities, second_order, third_order_exact: third.is_none_or(|third| third.exact) })
+        let third_order_exact = third.is_none_or(|third| third.exact);
+        Ok(Self { nodes, predictors, cavities, second_order, third_order_exact, third_order: complete })
+    }
+}
+
+impl Moment {
+    /// From the Gaussian's variance, the third cumulant over its standard deviation cubed, and the relative one-loop correction.
+    fn corrected(mean: f64, variance: f64, skewness: f64, relative: f64) -> Self {
+        let factor = one_loop::factor(relative);
+        Self { mean, variance: variance.max(0.0) * factor, skewness: skewness / (factor * factor.sqrt()) }
+    }
+}
+
+impl ThirdOrder {
+    fn node(&self, j: usize) -> (f64, f64) {
+        (self.nodes[j], self.node_variances.get(j).copied().unwrap_or(0.0))
+    }
+
+    fn predictor(&self, i: usize) -> (f64, f64) {
+        (self.predictors[i], self.predictor_variances.get(i).copied().unwrap_or(0.0))
     }
 }
 
@@ -194,11 +217,22 @@ fn cavity(workspace: &Workspace, i: usize) -> Cavity {
 fn second_order(model: &LatentGaussianModel, workspace: &mut Workspace, curved: bool, pairs: f64) -> SecondOrder {
     let rows = workspace.second.iter().zip(&workspace.predictor_variance);
     let effective_parameters = rows.map(|(l2, v)| -l2 * v).sum();
-    let mut out =
-        SecondOrder { quartic: 0.0, cubic_shift: 0.0, cubic_pairs: 0.0, cubic_diagonal: 0.0, effective_parameters };
+    let mut out = SecondOrder {
+        quartic: 0.0,
+        cubic_shift: 0.0,
+        cubic_pairs: 0.0,
+        cubic_diagonal: 0.0,
+        cubic_counted: 0.0,
+        effective_parameters,
+    };
     if curved {
         out.cubic_diagonal = diagonal(workspace) / 12.0;
         out.cubic_pairs = pairs * out.cubic_diagonal;
+        // the tilted distributions hold every row's own cumulants
+        out.cubic_counted = if workspace.propagated { out.cubic_diagonal } else { 0.0 };
+        if workspace.propagated {
+            return out;
+        }
         let terms = workspace.fourth.iter().zip(&workspace.predictor_variance);
         out.quartic = terms.map(|(l4, v)| l4 * v * v).sum::<f64>() / 8.0;
         model.design().multiply(&workspace.mean_shift, &mut workspace.row_buffer);
@@ -213,16 +247,31 @@ fn diagonal(workspace: &Workspace) -> f64 {
     workspace.third.iter().zip(&workspace.predictor_variance).map(|(l3, v)| l3 * l3 * v * v * v).sum()
 }
 
-fn standardised(cumulants: &ThirdCumulants, workspace: &Workspace, variances: &[f64]) -> ThirdOrder {
+fn standardised(
+    model: &LatentGaussianModel,
+    cumulants: &ThirdCumulants,
+    workspace: &mut Workspace,
+    variances: &[f64],
+) -> Result<ThirdOrder, LaplaceError> {
+    let node_means = if workspace.propagated { cumulants.node_means(model, workspace, variances)? } else { Vec::new() };
+    let workspace = &*workspace;
     let skewness = |(third, variance): (&f64, &f64)| {
         let cubed = variance * variance.sqrt();
         if cubed > 0.0 { third / cubed } else { 0.0 }
     };
+    let relative = |of: &dyn Fn(&VarianceTerms) -> &Vec<f64>, variances: &[f64]| {
+        let terms = cumulants.variances.as_ref().map_or(&[][..], |terms| of(terms));
+        let ratio = |(term, variance): (&f64, &f64)| if *variance > 0.0 { term / variance } else { 0.0 };
+        terms.iter().zip(variances).map(ratio).collect()
+    };
     let diagonal = diagonal(workspace);
-    ThirdOrder {
+    Ok(ThirdOrder {
         nodes: cumulants.nodes.iter().zip(variances).map(skewness).collect(),
         predictors: cumulants.predictors.iter().zip(&workspace.predictor_variance).map(skewness).collect(),
+        node_means,
+        node_variances: relative(&|terms| &terms.nodes, variances),
+        predictor_variances: relative(&|terms| &terms.predictors, &workspace.predictor_variance),
         pairs_over_diagonal: if diagonal > 0.0 { cumulants.pairs / diagonal } else { 0.0 },
         exact: cumulants.exact,
-    }
+    })
 }

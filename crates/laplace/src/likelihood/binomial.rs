@@ -5,12 +5,11 @@
 use std::f64::consts::{PI, SQRT_2};
 use std::ops::Range;
 
-use gmrf::HyperparameterBlock;
-use special::Beta as _;
-
+use super::incomplete::incomplete_beta;
 use super::{Derivatives, Likelihood, Order, data};
 use crate::error::LaplaceError;
 use crate::link::Link;
+use gmrf::HyperparameterBlock;
 
 /// Successes among trials.
 #[derive(Debug)]
@@ -111,9 +110,8 @@ impl Likelihood for Binomial {
         if y >= n {
             return Some(1.0);
         }
-        // P(Y ≤ y) = I_{1−p}(n − y, y + 1), where B(n − y, y + 1) = 1/((n − y) C(n, y))
+        // P(Y ≤ y) = I_{1−p}(n − y, y + 1)
         let (a, b) = (n - y, y + 1.0);
-        let log_beta = -self.constant[row] - a.ln();
         let p = self.link.inverse(eta).clamp(0.0, 1.0);
         if p.is_nan() {
             return Some(p);
@@ -121,7 +119,7 @@ impl Likelihood for Binomial {
         if n <= FEW_TRIALS {
             return Some(probability_up_to(y, n, p));
         }
-        Some((1.0 - p).inc_beta(a, b, log_beta).clamp(0.0, 1.0))
+        Some(incomplete_beta(1.0 - p, a, b))
     }
 
     fn initial_predictor(&self, row: usize) -> Option<f64> {

@@ -33,6 +33,11 @@ pub(super) fn positive(
     Ok(values.to_vec())
 }
 
+/// A positive response.
+pub(super) fn positive_response(value: f64) -> Result<(), String> {
+    if value > 0.0 { Ok(()) } else { Err(format!("the response is {value}; it must be positive")) }
+}
+
 /// A count: a whole number from 0 to 2⁵³.
 pub(super) fn count(value: f64) -> Result<(), String> {
     if value < 0.0 {

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use gmrf::HyperparameterBlock;
 
-use super::{Derivatives, Likelihood, Order, data};
+use super::{Derivatives, GaussianIntegrals, Likelihood, Order, data};
 use crate::error::LaplaceError;
 use crate::link::Link;
 
@@ -16,6 +16,8 @@ use crate::link::Link;
 pub struct Gaussian {
     y: Vec<f64>,
     scale: Vec<f64>,
+    /// `½(log s − log 2π)`.
+    constant: Vec<f64>,
     blocks: Vec<HyperparameterBlock>,
 }
 
@@ -28,7 +30,13 @@ impl Gaussian {
         let y = data::responses("gaussian", y, |_| Ok(()))?;
         let ones = vec![1.0; y.len()];
         let scale = data::positive("gaussian", "scale", &y, scale.unwrap_or(&ones))?;
-        Ok(Self { y, scale, blocks: vec![precision] })
+        let constant = scale.iter().map(|s| 0.5 * (s / (2.0 * PI)).ln()).collect();
+        Ok(Self { y, scale, constant, blocks: vec![precision] })
+    }
+
+    /// The variance of `y − mean` where `η ~ N(mean, variance)`.
+    fn predictive_variance(&self, theta: &[f64], row: usize, variance: f64) -> f64 {
+        variance + (-theta[0]).exp() / self.scale[row]
     }
 }
 
@@ -77,7 +85,7 @@ impl Likelihood for Gaussian {
             let observed = if y.is_nan() { 0.0 } else { 1.0 };
             let residual = if y.is_nan() { 0.0 } else { y - eta[k] };
             let quadratic = 0.5 * s * tau * residual * residual;
-            out.value[k] = observed * (0.5 * (s.ln() + log_tau - (2.0 * PI).ln()) - quadratic);
+            out.value[k] = observed * (self.constant[i] + 0.5 * log_tau - quadratic);
             if order >= Order::Second {
                 out.first[k] = s * tau * residual;
                 out.second[k] = -observed * s * tau;
@@ -94,6 +102,28 @@ impl Likelihood for Gaussian {
 
     fn cumulative(&self, theta: &[f64], row: usize, eta: f64) -> Option<f64> {
         let z = (self.scale[row] * theta[0].exp()).sqrt() * (self.y[row] - eta);
+        self.is_observed(row).then(|| 0.5 * libm::erfc(-z / SQRT_2))
+    }
+
+    fn over_gaussian(&self, theta: &[f64], row: usize, mean: f64, variance: f64) -> Option<GaussianIntegrals> {
+        if !self.is_observed(row) {
+            return None;
+        }
+        let (tau, residual) = (self.scale[row] * theta[0].exp(), self.y[row] - mean);
+        let predictive = self.predictive_variance(theta, row, variance);
+        let square = residual * residual;
+        let log_density = self.constant[row] + 0.5 * theta[0] - 0.5 * tau * (square + variance);
+        // the variance of a squared normal variable
+        let spread = 0.25 * tau * tau * variance * (2.0 * variance + 4.0 * square);
+        Some(GaussianIntegrals {
+            density: (-0.5 * square / predictive).exp() / (2.0 * PI * predictive).sqrt(),
+            log_density,
+            log_density_squared: log_density * log_density + spread,
+        })
+    }
+
+    fn cumulative_over_gaussian(&self, theta: &[f64], row: usize, mean: f64, variance: f64) -> Option<f64> {
+        let z = (self.y[row] - mean) / self.predictive_variance(theta, row, variance).sqrt();
         self.is_observed(row).then(|| 0.5 * libm::erfc(-z / SQRT_2))
     }
 

@@ -68,6 +68,17 @@ impl Derivatives {
     }
 }
 
+/// What [`Likelihood::over_gaussian`] knows of one row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GaussianIntegrals {
+    /// `E e^ℓ`.
+    pub density: f64,
+    /// `E ℓ`.
+    pub log_density: f64,
+    /// `E ℓ²`.
+    pub log_density_squared: f64,
+}
+
 /// A block of observations, conditionally independent given their linear predictors.
 pub trait Likelihood: Send + Sync + Debug {
     /// The name of the family: `poisson`, …
@@ -112,26 +123,59 @@ pub trait Likelihood: Send + Sync + Debug {
         out: &mut Derivatives,
     ) -> Result<(), LaplaceError>;
 
-    /// `P(Y ≤ y_row | η, θ)`, for probability integral transforms; `None` for a missing response.
+    /// Whether greater predictors go with greater responses; `None`: neither, as with a variance.
+    fn response_grows(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    /// `P(Y ≤ y_row | η, θ)`, for probability integral transforms; `None` for a missing response and where it is not known.
     fn cumulative(&self, theta: &[f64], row: usize, eta: f64) -> Option<f64>;
+
+    /// Integrals of `row`'s density over `η ~ N(mean, variance)` where they have closed forms; `None` leaves them to quadrature.
+    fn over_gaussian(&self, _theta: &[f64], _row: usize, _mean: f64, _variance: f64) -> Option<GaussianIntegrals> {
+        None
+    }
+
+    /// `E P(Y ≤ y_row | η, θ)` over `η ~ N(mean, variance)` where it has a closed form; `None` leaves it to quadrature.
+    fn cumulative_over_gaussian(&self, _theta: &[f64], _row: usize, _mean: f64, _variance: f64) -> Option<f64> {
+        None
+    }
 
     /// A starting value of `η` for each row (`None`: zero), near the mode of `ℓ`, finite.
     fn initial_predictor(&self, row: usize) -> Option<f64>;
 }
 
+mod beta;
 mod binomial;
 mod data;
+mod from_density;
+mod gamma;
 mod gaussian;
+mod incomplete;
+pub mod jet;
+mod negative_binomial;
 mod poisson;
+mod stochastic_volatility;
+mod student_t;
+mod survival;
 mod weighted;
 
+pub use beta::Beta;
 pub use binomial::Binomial;
+pub use from_density::{FromDensity, LogDensity};
+pub use gamma::Gamma;
 pub use gaussian::Gaussian;
+pub use jet::Real;
+pub use negative_binomial::NegativeBinomial;
 pub use poisson::Poisson;
+pub use stochastic_volatility::StochasticVolatility;
+pub use student_t::StudentT;
+pub use survival::{Censoring, Survival};
 pub use weighted::Weighted;
 
 /// The names of the families.
-pub const FAMILIES: [&str; 3] = ["gaussian", "poisson", "binomial"];
+pub const FAMILIES: [&str; 10] =
+    ["gaussian", "t", "poisson", "nbinomial", "binomial", "gamma", "beta", "exponential", "weibull", "stochvol"];
 
 /// Writes `[ℓ, ℓ′, ℓ″, ℓ‴, ℓ⁗]` of one row up to `order`.
 fn store(d: &[f64; 5], k: usize, order: Order, out: &mut Derivatives) {

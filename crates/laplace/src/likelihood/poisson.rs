@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
+use super::incomplete::incomplete_gamma;
 use gmrf::HyperparameterBlock;
-use special::Gamma as _;
 
 use super::{Derivatives, Likelihood, Order, data};
 use crate::error::LaplaceError;
@@ -107,13 +107,7 @@ impl Likelihood for Poisson {
             return None;
         }
         // P(Y ≤ y) = Q(y + 1, mean)
-        Some(if mean <= 0.0 {
-            1.0
-        } else if mean.is_finite() {
-            (1.0 - mean.inc_gamma(y + 1.0)).clamp(0.0, 1.0)
-        } else {
-            0.0
-        })
+        Some(1.0 - incomplete_gamma(mean, y + 1.0))
     }
 
     fn initial_predictor(&self, row: usize) -> Option<f64> {

@@ -88,6 +88,10 @@ impl Likelihood for Weighted {
         self.inner.cumulative(theta, row, eta)
     }
 
+    fn response_grows(&self) -> Option<bool> {
+        self.inner.response_grows()
+    }
+
     fn initial_predictor(&self, row: usize) -> Option<f64> {
         self.inner.initial_predictor(row)
     }

@@ -1,5 +1,5 @@
 //! Plain models and families, written against the traits as a user would, to test the engine apart from its own list.
-#![allow(dead_code)] // each test file uses its part
+#![allow(dead_code, clippy::unwrap_used)] // each test file uses its part; what fails in a helper fails the test
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gmrf::{
     GmrfError, Hyperparameter, HyperparameterBlock, LatentModel, LinearConstraints, Prior, SparsityPattern, Transform,
 };
-use laplace::{Derivatives, LaplaceError, Likelihood, Link, Order};
+use laplace::{Derivatives, Design, Effect, LaplaceError, LatentGaussianModel, Likelihood, Link, Observations, Order};
 
 /// `θ ~ N(0, 1/precision)`.
 #[derive(Debug)]
@@ -247,4 +247,45 @@ impl Likelihood for Family {
     fn initial_predictor(&self, _row: usize) -> Option<f64> {
         None
     }
+}
+
+/// Nodes of the chain.
+pub const N: usize = 9;
+
+pub fn effect(name: &str, model: impl LatentModel + 'static) -> Effect {
+    Effect { name: name.to_owned(), model: Arc::new(model) }
+}
+
+pub fn counts() -> Vec<f64> {
+    (0..2 * N).map(|i| ((i * 5 + 2) % 7) as f64).collect()
+}
+
+/// Intercept, slope and a chain seen twice at each node, with an offset.
+pub fn model(kind: Kind, chain: Chain, intercept: f64) -> LatentGaussianModel {
+    let y: Vec<f64> = match kind {
+        Kind::Bernoulli => counts().iter().map(|y| f64::from(*y > 2.5)).collect(),
+        _ => counts(),
+    };
+    let mut design = Design::new(2 + N);
+    for i in 0..2 * N {
+        design.push_row(&[(0, 1.0), (1, (i as f64 - 8.0) / 9.0), (2 + i % N, 1.0)], 0.1 * (i % 3) as f64).unwrap();
+    }
+    let effects = vec![effect("fixed", Coefficients::new(&[intercept, 0.01])), effect("chain", chain)];
+    let observations = vec![Observations { name: "likelihood".into(), likelihood: Arc::new(Family::new(kind, &y)) }];
+    LatentGaussianModel::new(effects, observations, design).unwrap()
+}
+
+pub fn chains() -> Vec<Chain> {
+    let none = LinearConstraints::none(N);
+    let sum = LinearConstraints::sums_to_zero(N, [0..N]).unwrap();
+    let mut shifted = LinearConstraints::none(N);
+    shifted.push(&[(0, 1.0), (3, 2.0)], 0.7).unwrap();
+    vec![
+        Chain::new(N, false, false, none.clone()),
+        Chain::new(N, false, true, none),
+        Chain::new(N, true, false, sum.clone()),
+        Chain::new(N, false, true, sum),
+        Chain::new(N, false, true, shifted.clone()),
+        Chain::new(N, false, false, shifted),
+    ]
 }
