@@ -5,8 +5,11 @@ use std::fmt::Write;
 use crate::certificate::Verdict;
 use crate::fit::{Fit, Named};
 
-/// Six significant digits, as narrow as they can be.
+/// Six significant digits, as narrow as they can be; a dash for what does not exist.
 fn digits(value: f64) -> String {
+    if value.is_nan() {
+        return "-".to_owned();
+    }
     if value == 0.0 || !value.is_finite() {
         return value.to_string();
     }

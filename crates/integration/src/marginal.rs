@@ -220,6 +220,15 @@ impl Marginal {
         }
     }
 
+    /// Whether half of the moment of that order comes from beyond the outermost 10⁻⁴ of the mass.
+    fn tail_decides(&self, power: i32) -> bool {
+        let Self::Mapped(base, map) = self else { return false };
+        let ends = (base.quantile(1e-4), base.quantile(1.0 - 1e-4));
+        let term = |x: f64| map.apply(x).abs().powi(power);
+        let inside = base.moment_dyn(&|x| if x >= ends.0 && x <= ends.1 { term(x) } else { 0.0 });
+        inside < 0.5 * base.moment_dyn(&term)
+    }
+
     /// The point of greatest density.
     pub fn mode(&self) -> f64 {
         match self {
@@ -232,11 +241,13 @@ impl Marginal {
         }
     }
 
-    /// Mean, standard deviation, quantiles and mode.
+    /// Mean, standard deviation, quantiles and mode; a mean or a standard deviation that the far tail alone decides is NaN: of a
+    /// precision under a prior that allows zero variance it does not exist.
     pub fn summary(&self) -> Summary {
+        let decided = |power: i32, value: f64| if self.tail_decides(power) { f64::NAN } else { value };
         Summary {
-            mean: self.mean(),
-            sd: self.sd(),
+            mean: decided(1, self.mean()),
+            sd: decided(2, self.sd()),
             q0_025: self.quantile(0.025),
             q0_5: self.quantile(0.5),
             q0_975: self.quantile(0.975),
@@ -420,6 +431,21 @@ mod tests {
         assert!((sd.mean() - libm::tgamma(2.5) / libm::tgamma(3.0)).abs() < 1e-5);
         // the median maps through: median of Gamma(3) is 2.674060
         assert!((sd.quantile(0.5) - 2.674_060_313_8_f64.powf(-0.5)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn moments_that_do_not_exist_are_not_given() {
+        let log = Map::Hyperparameter(Transform::Exp);
+        let precision = |shape: f64| {
+            // the density of a log precision with a tail like τ^(−shape)
+            let x: Vec<f64> = (0..=8000).map(|k| -10.0 + 0.01 * f64::from(k)).collect();
+            let log_density: Vec<f64> = x.iter().map(|x| -shape * x - (-x).exp()).collect();
+            Marginal::Tabulated(Arc::new(Table::new(x, &log_density))).mapped(log).summary()
+        };
+        let (none, mean, both) = (precision(0.5), precision(1.6), precision(4.0));
+        assert!(none.mean.is_nan() && none.sd.is_nan() && none.q0_975.is_finite());
+        assert!(mean.mean.is_finite() && mean.sd.is_nan());
+        assert!(both.mean.is_finite() && both.sd.is_finite());
     }
 
     #[test]
