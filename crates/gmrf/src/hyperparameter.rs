@@ -18,6 +18,8 @@ pub enum Transform {
     },
     /// `exp(−θ/2)`: a standard deviation from a log precision.
     InverseSqrtExp,
+    /// `exp(−θ)`: a variance from a log precision.
+    InverseExp,
     /// `1/(1 + exp(−θ))`.
     Logistic,
     /// `2/(1 + exp(−θ)) − 1`: a correlation in (−1, 1).
@@ -48,6 +50,7 @@ impl Transform {
             Self::Exp => theta.exp(),
             Self::Above { low } => low + theta.exp(),
             Self::InverseSqrtExp => (-0.5 * theta).exp(),
+            Self::InverseExp => (-theta).exp(),
             Self::Logistic => logistic(theta),
             Self::Correlation => (0.5 * theta).tanh(),
             Self::Interval { low, high } => low + (high - low) * logistic(theta),
@@ -69,6 +72,7 @@ impl Transform {
             Self::Exp => value.ln(),
             Self::Above { low } => (value - low).ln(),
             Self::InverseSqrtExp => -2.0 * value.ln(),
+            Self::InverseExp => -value.ln(),
             Self::Logistic => value.ln() - (-value).ln_1p(),
             Self::Correlation => value.ln_1p() - (-value).ln_1p(),
             Self::Interval { low, high } => (value - low).ln() - (high - value).ln(),
@@ -83,6 +87,7 @@ impl Transform {
             Self::Identity => 1.0,
             Self::Exp | Self::Above { .. } => theta.exp(),
             Self::InverseSqrtExp => -0.5 * (-0.5 * theta).exp(),
+            Self::InverseExp => -(-theta).exp(),
             Self::Logistic => {
                 let p = self.apply(theta);
                 p * (1.0 - p)
@@ -123,6 +128,8 @@ pub struct Hyperparameter {
     pub initial: f64,
     /// Whether it is held at `initial`.
     pub fixed: bool,
+    /// Whether it means nothing on its own: [`derived`](crate::LatentModel::derived) quantities are reported in its place.
+    pub internal: bool,
 }
 
 impl Hyperparameter {
@@ -135,12 +142,13 @@ impl Hyperparameter {
             also_reported: vec![Reported { name: sd, transform: Transform::InverseSqrtExp }],
             initial,
             fixed: false,
+            internal: false,
         }
     }
 
     /// A hyperparameter reported on one scale.
     pub fn new(name: &str, transform: Transform, initial: f64) -> Self {
-        Self { name: name.to_owned(), transform, also_reported: Vec::new(), initial, fixed: false }
+        Self { name: name.to_owned(), transform, also_reported: Vec::new(), initial, fixed: false, internal: false }
     }
 }
 
@@ -170,6 +178,7 @@ mod tests {
             Transform::Identity,
             Transform::Exp,
             Transform::InverseSqrtExp,
+            Transform::InverseExp,
             Transform::Logistic,
             Transform::Correlation,
             Transform::Interval { low: -2.0, high: 5.0 },

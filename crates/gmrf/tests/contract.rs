@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use gmrf::contract::check;
 use gmrf::latent::{
-    Ar1, ArealOptions, Besag, BesagProper, Bym, Bym2, Constrained, FixedEffects, Generic0, GenericNullSpace,
-    GroupModel, Grouped, Iid, JointPrecision, LatentModel, RandomWalk, RandomWalkOptions, RandomWalkOrder, Replicated,
+    Ar1, ArealOptions, Besag, BesagProper, Bym, Bym2, Constrained, CovarianceScale, FixedEffects, Generic0,
+    GenericNullSpace, GroupModel, Grouped, Iid, IidKd, JointPrecision, LatentModel, RandomWalk, RandomWalkOptions,
+    RandomWalkOrder, Replicated,
 };
 use gmrf::{Hyperparameter, HyperparameterBlock, LinearConstraints, Prior, SparsityPattern, Transform};
 
@@ -44,6 +45,23 @@ fn obeys(model: &dyn LatentModel) {
 fn iid_obeys_the_contract() {
     obeys(&Iid::new(5, None, log_precision()).unwrap());
     obeys(&Iid::new(3, Some(&[0.5, 2.0, 7.0]), log_precision()).unwrap());
+}
+
+#[test]
+fn correlated_coefficients_obey_the_contract() {
+    let rate = [vec![3.0, 0.4, -0.2], vec![0.4, 0.5, 0.1], vec![-0.2, 0.1, 0.3]];
+    for (order, scale) in [(3, CovarianceScale::of_rate(&rate).unwrap()), (2, CovarianceScale::standard(2).unwrap())] {
+        let names: Vec<String> = (0..order).map(|k| format!("b{k}")).collect();
+        let prior = Arc::new(gmrf::prior::Wishart::new(4.0, scale.clone()).unwrap());
+        let initial: Vec<f64> = (0..order * order).map(|k| f64::from(u8::from(k % (order + 1) == 0))).collect();
+        let model = IidKd::new(&names, scale, prior, &initial, false).unwrap();
+        let thetas: Vec<Vec<f64>> = [0.0, -0.7, 0.4]
+            .iter()
+            .map(|t| (0..model.hyperparameters()[0].parameters.len()).map(|j| t + 0.2 * j as f64).collect())
+            .collect();
+        check(&model, &thetas).unwrap();
+        check(&Replicated::new(Arc::new(model), 4).unwrap(), &thetas).unwrap();
+    }
 }
 
 const UNEQUAL: [f64; 7] = [-3.0, -2.5, 0.0, 0.1, 2.0, 5.0, 5.5];

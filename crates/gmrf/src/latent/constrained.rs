@@ -6,7 +6,7 @@ use super::kernel::kernel_basis;
 use super::{LatentModel, Part};
 use crate::constraint::LinearConstraints;
 use crate::error::{GmrfError, expect_length};
-use crate::hyperparameter::HyperparameterBlock;
+use crate::hyperparameter::{Hyperparameter, HyperparameterBlock};
 use crate::pattern::SparsityPattern;
 
 /// `inner` under its own constraints and `extra` ones; its log-determinant is the numeric one.
@@ -106,6 +106,14 @@ impl LatentModel for Constrained {
 
     fn null_space(&self) -> &LinearConstraints {
         &self.null_space
+    }
+
+    fn derived(&self) -> &[Hyperparameter] {
+        self.inner.derived()
+    }
+
+    fn fill_derived(&self, theta: &[f64], values: &mut [f64]) {
+        self.inner.fill_derived(theta, values);
     }
 
     fn parts(&self) -> Vec<Part> {

@@ -13,7 +13,7 @@ use super::structure::expect_theta;
 use super::{LatentModel, LogDeterminant, Part, hyperparameter_count};
 use crate::constraint::LinearConstraints;
 use crate::error::{GmrfError, expect_length};
-use crate::hyperparameter::HyperparameterBlock;
+use crate::hyperparameter::{Hyperparameter, HyperparameterBlock};
 use crate::pattern::SparsityPattern;
 
 /// An effect with one copy for each level of a group. Hyperparameters of the group follow the inner ones.
@@ -231,6 +231,16 @@ impl LatentModel for Grouped {
 
     fn null_space(&self) -> &LinearConstraints {
         &self.null_space
+    }
+
+    fn derived(&self) -> &[Hyperparameter] {
+        self.inner.derived()
+    }
+
+    fn fill_derived(&self, theta: &[f64], values: &mut [f64]) {
+        if let Ok((inner, _)) = self.split(theta, None) {
+            self.inner.fill_derived(inner, values);
+        }
     }
 
     fn parts(&self) -> Vec<Part> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::constraint::LinearConstraints;
 use crate::error::GmrfError;
-use crate::hyperparameter::HyperparameterBlock;
+use crate::hyperparameter::{Hyperparameter, HyperparameterBlock};
 use crate::pattern::SparsityPattern;
 
 /// `log |VᵀQ(θ)V|` over the space that the prior fixes, with its gradient.
@@ -83,6 +83,16 @@ pub trait LatentModel: Send + Sync + Debug {
     /// Directions `v` with `Q v = 0` and `C v = 0`, which the data must fix: sparse rows, linearly independent.
     fn null_space(&self) -> &LinearConstraints;
 
+    /// Functions of several hyperparameters that people report: standard deviations and correlations of a covariance matrix.
+    /// Name and transforms as those of a hyperparameter; [`fill_derived`](Self::fill_derived) gives the internal values.
+    fn derived(&self) -> &[Hyperparameter] {
+        &[]
+    }
+
+    /// The derived quantities at `theta` on their internal, unconstrained scales, into `values` (length of
+    /// [`derived`](Self::derived)).
+    fn fill_derived(&self, _theta: &[f64], _values: &mut [f64]) {}
+
     /// The named parts of the nodes, in order, covering all of them.
     fn parts(&self) -> Vec<Part> {
         vec![Part { suffix: None, nodes: 0..self.pattern().order() }]
@@ -101,11 +111,13 @@ mod besag_proper;
 mod bym;
 mod bym2;
 mod constrained;
+mod covariance;
 mod fixed;
 mod generic;
 mod group;
 mod grouped;
 mod iid;
+mod iid_kd;
 mod kernel;
 mod numeric;
 mod random_walk;
@@ -120,11 +132,13 @@ pub use besag_proper::BesagProper;
 pub use bym::Bym;
 pub use bym2::Bym2;
 pub use constrained::Constrained;
+pub use covariance::{CovarianceScale, LARGEST_COVARIANCE};
 pub use fixed::{FixedEffects, JointPrecision};
 pub use generic::{Generic0, GenericNullSpace};
 pub use group::GroupModel;
 pub use grouped::Grouped;
 pub use iid::Iid;
+pub use iid_kd::IidKd;
 pub use numeric::constrained_mean_shift;
 pub use random_walk::{RandomWalk, RandomWalkOptions, RandomWalkOrder};
 pub use replicated::Replicated;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{LatentModel, LogDeterminant, Part};
 use crate::constraint::LinearConstraints;
 use crate::error::{GmrfError, expect_length};
-use crate::hyperparameter::HyperparameterBlock;
+use crate::hyperparameter::{Hyperparameter, HyperparameterBlock};
 use crate::pattern::SparsityPattern;
 
 /// `count` independent copies of `inner`, one behind the other: `Q = I ⊗ Q_inner`.
@@ -124,6 +124,14 @@ impl LatentModel for Replicated {
 
     fn null_space(&self) -> &LinearConstraints {
         &self.null_space
+    }
+
+    fn derived(&self) -> &[Hyperparameter] {
+        self.inner.derived()
+    }
+
+    fn fill_derived(&self, theta: &[f64], values: &mut [f64]) {
+        self.inner.fill_derived(theta, values);
     }
 
     fn parts(&self) -> Vec<Part> {

@@ -1,6 +1,7 @@
 //! Priors of hyperparameters, as log-densities on the internal scale `θ`, Jacobian and normalising constant included.
 
 mod correlation;
+mod covariance;
 mod dispersion;
 mod gamma;
 mod mixing;
@@ -13,6 +14,7 @@ mod table;
 use std::fmt::Debug;
 
 pub use correlation::{PcCorrelation0, PcCorrelation1};
+pub use covariance::{LkjPc, Wishart};
 pub use dispersion::{PcGammaMixture, PcWeibull};
 pub use gamma::LogGamma;
 pub use mixing::{MixingConstants, PcMixing};
