@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use inla::{Fit, ModelSpecification, Resources, Source, Table};
 use inla_cli::ModelFile;
 
+use crate::hierarchical::HIERARCHICAL;
+
 /// Any error, for a person.
 pub type Failure = Box<dyn std::error::Error>;
 
@@ -215,6 +217,20 @@ pub fn shared_cases() -> Result<Vec<Case>, Failure> {
             directory,
             rename,
         });
+    }
+    for case in &HIERARCHICAL {
+        let directory = folder.join(case.name);
+        if directory.exists() {
+            found.push(Case {
+                name: case.name.to_owned(),
+                summary: directory.join("summary.csv"),
+                log_evidence: evidence(&directory.join("log_marginal_likelihood.json")),
+                table: Table::from_csv_path(directory.join(case.data))?,
+                specification: case.specification(&directory)?,
+                directory,
+                rename: case.rename,
+            });
+        }
     }
     Ok(found)
 }

@@ -79,6 +79,11 @@ fn summaries(fit: &Fit) -> HashMap<String, Summary> {
     let mut all = HashMap::new();
     all.extend(fit.fixed().iter().map(|n| (format!("fixed.{}", n.name), n.summary())));
     all.extend(fit.internal_hyperparameters().iter().map(|n| (format!("hyper_internal.{}", n.name), n.summary())));
+    all.extend(fit.hyperparameters().iter().map(|n| (format!("hyper.{}", n.name), n.summary())));
+    for effect in fit.effects_with_coefficients() {
+        let own = fit.coefficients(effect);
+        all.extend(own.iter().map(|n| (format!("coefficients.{effect}.{}", n.name), n.summary())));
+    }
     for effect in fit.effects() {
         let levels = fit.effect(&effect).unwrap_or_default();
         all.extend(levels.iter().map(|n| (format!("random.{effect}.{}", n.name), n.summary())));
@@ -103,8 +108,8 @@ pub fn compare(case: &Case, approximation: &str) -> Result<Report, Failure> {
         let Some(name) = case.engine_name(&record[0]) else { continue };
         let group = match name.split('.').next() {
             Some("fixed") => Group::Fixed,
-            Some("hyper_internal") => Group::Hyper,
-            Some("random") => Group::Latent,
+            Some("hyper_internal" | "hyper") => Group::Hyper,
+            Some("random" | "coefficients") => Group::Latent,
             _ => continue,
         };
         let mut values = [0.0; 6];

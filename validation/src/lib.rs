@@ -6,6 +6,7 @@
 mod cases;
 mod clusters;
 mod compare;
+mod hierarchical;
 
 pub use cases::{Case, Failure, own_cases, shared_cases};
 pub use clusters::Clusters;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gmrf::LatentModel;
 use gmrf::latent::{FixedEffects, JointPrecision};
+use laplace::likelihood::Unobserved;
 use laplace::{Design, Effect, LatentGaussianModel, Link, Observations};
 
 use crate::design_matrix::{FixedDesign, INTERCEPT, collinear_columns, response};
@@ -27,6 +28,8 @@ pub(crate) struct Assembled {
     /// Prior standard deviation of each coefficient, infinite if flat.
     pub(crate) fixed_prior_sd: Vec<f64>,
     pub(crate) effects: Vec<PlacedEffect>,
+    /// Rows behind those of the table: coefficients of single groups, fixed and random part together, by effect and label.
+    pub(crate) totals: Vec<(String, String)>,
     pub(crate) link: Link,
     pub(crate) family: String,
 }
@@ -62,12 +65,17 @@ pub(crate) fn assemble(
         fixed_prior_sd = sds;
     }
     parts.extend(effects.iter().map(|e| Effect { name: e.name.clone(), model: e.model.clone() }));
-    let design = design(specification, table, &fixed, &effects)?;
-    let observations = vec![Observations { name: "likelihood".to_owned(), likelihood }];
+    let mut design = design(specification, table, &fixed, &effects)?;
+    let totals = push_totals(&mut design, &fixed, &effects)?;
+    let mut observations = vec![Observations { name: "likelihood".to_owned(), likelihood }];
+    if !totals.is_empty() {
+        let likelihood = Arc::new(Unobserved::new(totals.len()));
+        observations.push(Observations { name: "coefficients".to_owned(), likelihood });
+    }
     let model = LatentGaussianModel::new_like(parts, observations, design, resources.analysis.as_ref())
         .map_err(InlaError::engine)?;
     let family = specification.family.clone();
-    Ok(Assembled { model, fixed: fixed.names, fixed_prior_sd, effects, link, family })
+    Ok(Assembled { model, fixed: fixed.names, fixed_prior_sd, effects, totals, link, family })
 }
 
 /// Every name of an effect is its own, and every section of options has its effect.
@@ -172,6 +180,27 @@ fn inverse(covariance: &[Vec<f64>], order: usize) -> Result<Vec<Vec<f64>>, InlaE
         .collect()
 }
 
+/// One row for every random coefficient that has a fixed part: their sum.
+fn push_totals(
+    design: &mut Design,
+    fixed: &FixedDesign,
+    effects: &[PlacedEffect],
+) -> Result<Vec<(String, String)>, InlaError> {
+    let mut totals = Vec::new();
+    let mut start = fixed.names.len();
+    for effect in effects {
+        for (node, (part, label)) in effect.labels.iter().enumerate().filter(|_| effect.coefficients) {
+            let own = fixed.names.iter().position(|name| Some(name) == part.as_ref());
+            if let (Some(k), Some(part)) = (own, part) {
+                design.push_row(&[(k, 1.0), (start + node, 1.0)], 0.0).map_err(InlaError::engine)?;
+                totals.push((effect.name.clone(), format!("{label} {part}")));
+            }
+        }
+        start += effect.labels.len();
+    }
+    Ok(totals)
+}
+
 fn design(
     specification: &ModelSpecification,
     table: &Table,
@@ -195,9 +224,7 @@ fn design(
         row.clear();
         row.extend(fixed.columns.iter().enumerate().map(|(k, column)| (k, column[i])));
         for (effect, start) in effects.iter().zip(&starts) {
-            if let Some(node) = effect.nodes[i] {
-                row.push((start + node, effect.weights[i]));
-            }
+            row.extend(effect.row(i).map(|(node, weight)| (start + node, weight)));
         }
         design.push_row(&row, fixed.offset[i] + offset[i]).map_err(InlaError::engine)?;
     }

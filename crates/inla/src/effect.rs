@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gmrf::latent::{
-    Ar1, ArealOptions, Besag, BesagProper, Bym, Bym2, Constrained, Generic0, GenericNullSpace, GroupModel, Grouped,
-    Iid, RandomWalk, RandomWalkOptions, RandomWalkOrder, Replicated,
+    Ar1, ArealOptions, Besag, BesagProper, Bym, Bym2, Constrained, GroupModel, Grouped, Iid, RandomWalk,
+    RandomWalkOptions, RandomWalkOrder, Replicated,
 };
-use gmrf::{
-    Graph, Hyperparameter, HyperparameterBlock, LatentModel, LinearConstraints, Prior, SparsityPattern, Transform,
-};
+use gmrf::{Graph, Hyperparameter, HyperparameterBlock, LatentModel, LinearConstraints, Prior, Transform};
 
 use crate::error::InlaError;
 use crate::fit::Resources;
@@ -20,9 +18,14 @@ use crate::nearest::{check_keys, check_name};
 use crate::setting::{HyperDefault, HyperSetting, SpecialPrior};
 use crate::table::Table;
 
+mod coefficients;
+mod generic;
+
+use coefficients::Coefficients;
+
 /// The names of the latent models.
-pub const MODELS: [&str; 10] =
-    ["iid", "rw1", "rw2", "ar1", "besag", "besagproper", "besagproper2", "bym", "bym2", "generic0"];
+pub const MODELS: [&str; 11] =
+    ["iid", "iidkd", "rw1", "rw2", "ar1", "besag", "besagproper", "besagproper2", "bym", "bym2", "generic0"];
 
 /// Options that every effect has.
 const COMMON: [&str; 11] = [
@@ -44,12 +47,23 @@ const COMMON: [&str; 11] = [
 pub(crate) struct PlacedEffect {
     pub(crate) name: String,
     pub(crate) model: Arc<dyn LatentModel>,
-    /// The node of each row, `None` where the effect is absent.
-    pub(crate) nodes: Vec<Option<usize>>,
-    /// The weight of each row.
-    pub(crate) weights: Vec<f64>,
-    /// `(part, level)` of each node: `(None, "3")`, `(Some("structured"), "3;replicate=2")`.
-    pub(crate) labels: Vec<(Option<&'static str>, String)>,
+    /// The first node of each row, `None` where the effect is absent.
+    nodes: Vec<Option<usize>>,
+    /// What multiplies the first node of each row, the one behind it, and so on.
+    columns: Vec<Vec<f64>>,
+    /// `(part, level)` of each node: `(None, "3")`, `(Some("structured"), "3;replicate=2")`, `(Some("slope"), "3")`.
+    pub(crate) labels: Vec<(Option<String>, String)>,
+    /// Whether its parts are coefficients of columns.
+    pub(crate) coefficients: bool,
+}
+
+impl PlacedEffect {
+    /// The nodes of a row with their weights.
+    pub(crate) fn row(&self, row: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+        let columns =
+            self.nodes[row].map(|first| self.columns.iter().enumerate().map(move |(k, c)| (first + k, c[row])));
+        columns.into_iter().flatten()
+    }
 }
 
 /// The options of one effect.
@@ -138,6 +152,7 @@ impl Options<'_> {
 /// What the models call their options beside the common ones.
 fn own_options(model: &str) -> &'static [&'static str] {
     match model {
+        "iidkd" => &["coefficients", "covariance"],
         "rw1" | "rw2" => &["precision", "cyclic", "scale_model", "constr"],
         "ar1" => &["precision", "rho"],
         "besag" => &["precision", "graph", "scale_model", "constr"],
@@ -162,9 +177,12 @@ pub(crate) fn place(
     check_name("latent model", &model, &MODELS)?;
     let known: Vec<&str> = COMMON.iter().chain(own_options(&model)).copied().collect();
     check_keys(&options.place, options.values.keys().map(String::as_str), &known)?;
+    if model == "iidkd" {
+        let (inner, index, coefficients) = coefficients::model(&options, &call.column, table)?;
+        return arrange(extend(inner, &options)?, (index, Some(coefficients)), &options, call, table);
+    }
     let (inner, index) = base_model(&model, &options, call, table)?;
-    let extended = extend(inner, &options)?;
-    arrange(extended, index, &options, call, table)
+    arrange(extend(inner, &options)?, (index, None), &options, call, table)
 }
 
 /// The name under which an effect is known.
@@ -210,7 +228,7 @@ fn base_model(
     match model {
         "rw1" | "rw2" | "ar1" => ordered_model(model, options, call, table),
         "besag" | "besagproper" | "besagproper2" | "bym" | "bym2" => areal_model(model, options, call, table),
-        "generic0" => generic_model(options, call, table),
+        "generic0" => generic::model(options, call, table),
         _ => {
             let index = LevelIndex::unordered(&options.name, table, &call.column)?;
             let precision = options.precision(4.0, "loggamma", &[1.0, 5e-5])?;
@@ -313,44 +331,6 @@ fn areal_model(
     Ok((made, index))
 }
 
-/// `cmatrix = "file"`: lines `i j value` of a symmetric matrix, nodes from 1.
-fn generic_model(
-    options: &Options<'_>,
-    call: &EffectCall,
-    table: &Table,
-) -> Result<(Arc<dyn LatentModel>, LevelIndex), InlaError> {
-    let Some(path) = options.text("cmatrix")? else {
-        return Err(options.refuse("cmatrix", "generic0 needs its matrix: cmatrix = \"file\" of lines i j value"));
-    };
-    let text = options.resources.read(&path)?;
-    let mut entries: BTreeMap<(usize, usize), f64> = BTreeMap::new();
-    for (line, content) in text.lines().enumerate().filter(|(_, content)| !content.trim().is_empty()) {
-        let words: Vec<&str> = content.split_whitespace().collect();
-        let bad = || options.refuse("cmatrix", format!("line {}: write i j value", line + 1));
-        let [i, j, value] = words[..] else { return Err(bad()) };
-        let node = |word: &str| word.parse::<usize>().ok().filter(|&i| (1..=100_000_000).contains(&i)).ok_or_else(bad);
-        let (i, j) = (node(i)? - 1, node(j)? - 1);
-        let value = value.parse::<f64>().ok().filter(|v| v.is_finite()).ok_or_else(bad)?;
-        if entries.insert((i.max(j), i.min(j)), value).is_some_and(|other| other != value) {
-            let reason = format!("line {}: entries ({}, {}) and its mirror differ", line + 1, i + 1, j + 1);
-            return Err(options.refuse("cmatrix", reason));
-        }
-    }
-    let order = entries.keys().map(|&(i, _)| i + 1).max().unwrap_or(0);
-    let pattern = Arc::new(options.located(SparsityPattern::from_entries(order, entries.keys().copied()))?);
-    let values: Vec<f64> = pattern.entries().map(|key| entries.get(&key).copied().unwrap_or(0.0)).collect();
-    let null_space = match options.text("null_space")?.as_deref() {
-        None | Some("none") => GenericNullSpace::None,
-        Some("constant") => GenericNullSpace::Constant,
-        Some(_) => return Err(options.refuse("null_space", "write none or constant")),
-    };
-    let index = LevelIndex::graph(&options.name, table, &call.column, order, None)?;
-    let precision = options.precision(4.0, "loggamma", &[1.0, 5e-5])?;
-    let constrained = options.boolean("constr", false)?;
-    let made = options.located(Generic0::new(&pattern, &values, &null_space, constrained, precision))?;
-    Ok((Arc::new(made), index))
-}
-
 /// Adds the user's own constraints.
 fn extend(inner: Arc<dyn LatentModel>, options: &Options<'_>) -> Result<Arc<dyn LatentModel>, InlaError> {
     let Some(value) = options.values.get("extraconstr") else { return Ok(inner) };
@@ -379,7 +359,7 @@ fn extend(inner: Arc<dyn LatentModel>, options: &Options<'_>) -> Result<Arc<dyn 
 /// Groups, replicates, weights and labels.
 fn arrange(
     inner: Arc<dyn LatentModel>,
-    index: LevelIndex,
+    (index, coefficients): (LevelIndex, Option<Coefficients>),
     options: &Options<'_>,
     call: &EffectCall,
     table: &Table,
@@ -401,35 +381,51 @@ fn arrange(
     }
     let stride = inner.pattern().order();
     let node = |row: usize| {
-        let within = index.nodes[row]?;
+        let within = index.nodes[row]? * coefficients.as_ref().map_or(1, |c| c.names.len());
         let g = group.as_ref().map_or(Some(0), |g| g.nodes[row])?;
         let r = replicate.as_ref().map_or(Some(0), |r| r.nodes[row])?;
         Some(within + g * stride + r * within_replicate)
     };
     let nodes = (0..table.rows()).map(node).collect();
     let weight_column = call.weights.clone().or(options.text("weights")?);
-    let weights = match weight_column {
-        None => vec![1.0; table.rows()],
-        Some(column) => table.complete_numeric(&column)?.to_vec(),
-    };
+    let weights = weight_column.map(|column| table.complete_numeric(&column).map(<[f64]>::to_vec)).transpose()?;
+    let own = own_labels(inner.as_ref(), &index, coefficients.as_ref());
     let mut labels = Vec::with_capacity(model.pattern().order());
     for r in 0..replicate.as_ref().map_or(1, LevelIndex::len) {
         for g in 0..group.as_ref().map_or(1, LevelIndex::len) {
-            for part in inner.parts() {
-                for (within, _) in part.nodes.clone().enumerate() {
-                    let mut label = index.labels[within].clone();
-                    if let Some(replicate) = &replicate {
-                        label.push_str(&format!(";replicate={}", replicate.labels[r]));
-                    }
-                    if let Some(group) = &group {
-                        label.push_str(&format!(";group={}", group.labels[g]));
-                    }
-                    labels.push((part.suffix, label));
-                }
-            }
+            let of = |copies: &Option<LevelIndex>, what: &str, k: usize| {
+                copies.as_ref().map_or_else(String::new, |copies| format!(";{what}={}", copies.labels[k]))
+            };
+            let behind = of(&replicate, "replicate", r) + &of(&group, "group", g);
+            labels.extend(own.iter().map(|(part, label)| (part.clone(), format!("{label}{behind}"))));
         }
     }
-    Ok(PlacedEffect { name: options.name.clone(), model, nodes, weights, labels })
+    let varying = coefficients.is_some();
+    let mut columns = coefficients.map_or_else(|| vec![vec![1.0; table.rows()]], |c| c.columns);
+    if let Some(weights) = weights {
+        columns.iter_mut().for_each(|column| column.iter_mut().zip(&weights).for_each(|(c, w)| *c *= w));
+    }
+    Ok(PlacedEffect { name: options.name.clone(), model, nodes, columns, labels, coefficients: varying })
+}
+
+/// The part and the level of every node of one copy.
+fn own_labels(
+    inner: &dyn LatentModel,
+    index: &LevelIndex,
+    coefficients: Option<&Coefficients>,
+) -> Vec<(Option<String>, String)> {
+    if let Some(coefficients) = coefficients {
+        let of_level = |label: &String| {
+            let label = label.clone();
+            coefficients.names.iter().map(move |name| (Some(name.clone()), label.clone()))
+        };
+        return index.labels.iter().flat_map(of_level).collect();
+    }
+    let of_part = |part: gmrf::Part| {
+        let labels = index.labels[..part.nodes.len()].iter();
+        labels.map(move |label| (part.suffix.map(str::to_owned), label.clone()))
+    };
+    inner.parts().into_iter().flat_map(of_part).collect()
 }
 
 fn group_model(levels: usize, options: &Options<'_>) -> Result<GroupModel, InlaError> {

@@ -147,11 +147,12 @@ impl Fit {
         names.map(|(name, marginal)| Named { name: name.clone(), marginal: marginal.clone() }).collect()
     }
 
-    /// Free hyperparameters on every scale that people report: `plate.precision`, `plate.sd`.
+    /// Free hyperparameters on every scale that people report: `plate.precision`, `plate.sd`; of a covariance matrix its standard
+    /// deviations, correlations, variances and covariances, `school.sd[ses]`, `school.rho[(Intercept),ses]`.
     pub fn hyperparameters(&self) -> Vec<Named> {
         let mut named = Vec::new();
         for hyperparameter in self.assembled.model.hyperparameters() {
-            let Some(free) = hyperparameter.free else { continue };
+            let Some(free) = hyperparameter.free.filter(|_| !hyperparameter.parameter.internal) else { continue };
             let parameter = &hyperparameter.parameter;
             let own = Reported { name: parameter.name.clone(), transform: parameter.transform };
             let owner = hyperparameter.label.strip_suffix(&parameter.name).unwrap_or(&hyperparameter.label);
@@ -160,6 +161,14 @@ impl Fit {
                 let marginal = marginal.mapped(Map::Hyperparameter(scale.transform));
                 named.push(Named { name: format!("{owner}{}", scale.name), marginal });
             }
+        }
+        for ((label, derived), marginal) in self.assembled.model.derived().iter().zip(&self.posterior.derived) {
+            let owner = label.strip_suffix(&derived.name).unwrap_or(label);
+            let own = Reported { name: derived.name.clone(), transform: derived.transform };
+            named.extend(std::iter::once(&own).chain(&derived.also_reported).map(|scale| Named {
+                name: format!("{owner}{}", scale.name),
+                marginal: marginal.clone().mapped(Map::Hyperparameter(scale.transform)),
+            }));
         }
         named
     }
@@ -176,7 +185,7 @@ impl Fit {
         let mut names: Vec<String> = Vec::new();
         for effect in &self.assembled.effects {
             for (part, _) in &effect.labels {
-                let name = part_name(&effect.name, *part);
+                let name = part_name(&effect.name, part.as_deref());
                 if !names.contains(&name) {
                     names.push(name);
                 }
@@ -189,10 +198,10 @@ impl Fit {
     pub fn effect(&self, name: &str) -> Option<Vec<Named>> {
         let mut start = self.assembled.fixed.len();
         for effect in &self.assembled.effects {
-            let own = |part: Option<&'static str>| part_name(&effect.name, part) == name;
-            if effect.labels.iter().any(|(part, _)| own(*part)) {
+            let own = |part: &Option<String>| part_name(&effect.name, part.as_deref()) == name;
+            if effect.labels.iter().any(|(part, _)| own(part)) {
                 let nodes = self.posterior.nodes[start..].iter().zip(&effect.labels);
-                let named = nodes.filter(|(_, (part, _))| own(*part));
+                let named = nodes.filter(|(_, (part, _))| own(part));
                 let named = named.map(|(m, (_, label))| Named { name: label.clone(), marginal: m.clone() });
                 return Some(named.collect());
             }
@@ -209,7 +218,7 @@ impl Fit {
         let mut start = self.assembled.fixed.len();
         for effect in &self.assembled.effects {
             if let Some((part, label)) = effect.labels.get(index - start) {
-                return format!("{} {label}", part_name(&effect.name, *part));
+                return format!("{} {label}", part_name(&effect.name, part.as_deref()));
             }
             start += effect.labels.len();
         }
@@ -223,13 +232,33 @@ impl Fit {
 
     /// The linear predictor of every row of the table, offset included, log exposure not.
     pub fn linear_predictor(&self) -> &[Marginal] {
-        &self.posterior.predictors
+        &self.posterior.predictors[..self.rows()]
+    }
+
+    /// The number of rows of the table.
+    pub fn rows(&self) -> usize {
+        self.posterior.predictors.len() - self.assembled.totals.len()
+    }
+
+    /// The effects that [`coefficients`](Self::coefficients) knows.
+    pub fn effects_with_coefficients(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.assembled.totals.iter().map(|(name, _)| name.as_str()).collect();
+        names.dedup();
+        names
+    }
+
+    /// The coefficients of every group of a random-coefficient effect, fixed and random part together: `1011 (Intercept)`,
+    /// `1011 ses`; empty for coefficients without a fixed part, and for other effects.
+    pub fn coefficients(&self, effect: &str) -> Vec<Named> {
+        let totals = self.assembled.totals.iter().zip(&self.posterior.predictors[self.rows()..]);
+        let own = totals.filter(|((name, _), _)| name == effect);
+        own.map(|((_, label), marginal)| Named { name: label.clone(), marginal: marginal.clone() }).collect()
     }
 
     /// The fitted value of every row: the linear predictor through the inverse link.
     pub fn fitted(&self) -> Vec<Marginal> {
         let map = Map::InverseLink(self.assembled.link);
-        self.posterior.predictors.iter().map(|predictor| predictor.clone().mapped(map)).collect()
+        self.linear_predictor().iter().map(|predictor| predictor.clone().mapped(map)).collect()
     }
 
     /// `log p(y)`, every constant included; improper priors count as densities with respect to Lebesgue measure.
@@ -302,7 +331,7 @@ impl Fit {
     }
 }
 
-fn part_name(effect: &str, part: Option<&'static str>) -> String {
+fn part_name(effect: &str, part: Option<&str>) -> String {
     part.map_or_else(|| effect.to_owned(), |part| format!("{effect}:{part}"))
 }
 

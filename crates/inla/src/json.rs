@@ -50,11 +50,6 @@ impl Fit {
     /// Cost: a summary of every node and twice of every row.
     pub fn to_json(&self, with_density: bool) -> Value {
         let posterior = self.posterior();
-        let random: Map<String, Value> = self
-            .effects()
-            .into_iter()
-            .filter_map(|name| self.effect(&name).map(|levels| (name, object(&levels, with_density))))
-            .collect();
         let mut value = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "family": self.family(),
@@ -64,7 +59,8 @@ impl Fit {
             "fixed": object(&self.fixed(), with_density),
             "hyper": object(&self.hyperparameters(), with_density),
             "hyper_internal": object(&self.internal_hyperparameters(), with_density),
-            "random": random,
+            "random": self.random_json(with_density),
+            "coefficients": self.coefficients_json(with_density),
             "linear_predictor": list(self.linear_predictor(), with_density),
             "fitted": list(&self.fitted(), with_density),
             "log_marginal_likelihood": number(posterior.evidence.integrated),
@@ -104,10 +100,21 @@ impl Fit {
                 "waic": number(criteria.waic),
                 "effective_parameters": number(criteria.waic_effective_parameters),
             });
-            value["cpo"] = criteria.cpo.iter().map(|&c| number(c)).collect();
-            value["pit"] = criteria.pit.iter().map(|&p| number(p)).collect();
+            let rows = self.rows();
+            value["cpo"] = criteria.cpo[..rows].iter().map(|&c| number(c)).collect();
+            value["pit"] = criteria.pit[..rows].iter().map(|&p| number(p)).collect();
         }
         value
+    }
+
+    fn random_json(&self, with_density: bool) -> Value {
+        let levels = |name: String| self.effect(&name).map(|levels| (name, object(&levels, with_density)));
+        Value::Object(self.effects().into_iter().filter_map(levels).collect())
+    }
+
+    fn coefficients_json(&self, with_density: bool) -> Value {
+        let of = |name: &str| (name.to_owned(), object(&self.coefficients(name), with_density));
+        Value::Object(self.effects_with_coefficients().into_iter().map(of).collect())
     }
 
     fn diagnostics_json(&self) -> Value {

@@ -30,5 +30,5 @@ pub use gmrf::Graph;
 pub use integration::{Marginal, Summary};
 pub use level::LevelIndex;
 pub use setting::HyperSetting;
-pub use specification::{FitOptions, FixedPriors, ModelSpecification, Source};
+pub use specification::{FitOptions, FixedPriors, JointPrior, ModelSpecification, Source};
 pub use table::Table;

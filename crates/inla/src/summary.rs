@@ -49,7 +49,7 @@ impl Fit {
         let posterior = self.posterior();
         let diagnostics = &posterior.diagnostics;
         let mut out = String::new();
-        let rows = posterior.predictors.len();
+        let rows = self.rows();
         let _ = writeln!(out, "{}", self.specification().formula);
         let _ = writeln!(out, "family {}, {rows} rows, {} latent nodes", self.family(), posterior.nodes.len());
         section(&mut out, "Fixed effects", &self.fixed());

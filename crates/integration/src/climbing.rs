@@ -51,6 +51,7 @@ impl<'a> Exploration<'a> {
             start,
             skeleton: None,
             centre: None,
+            bends: Vec::new(),
             failed: Vec::new(),
             truncated: false,
             with_second_order: false,

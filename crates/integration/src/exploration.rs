@@ -15,6 +15,7 @@ use crate::evaluated::{Evaluated, Grid, normalised};
 use crate::executor::{Executor, map};
 use crate::hessian::Reparametrisation;
 use crate::hyper_marginal::{Axis, Knot, Lattice, of_axes, of_line, of_plane};
+use crate::joint::{Bend, Joint};
 use crate::marginal::Marginal;
 use crate::mode::Mode;
 use crate::posterior::{Diagnostics, Evidence, ExploreOptions, IntegrationPoint, Posterior, Strategy, Timing};
@@ -42,6 +43,8 @@ pub(crate) struct Exploration<'a> {
     pub(crate) start: Start,
     /// Where it can be evaluated and is worth it, what lies between its points is interpolated.
     pub(crate) skeleton: Option<Skeleton>,
+    /// How the slopes change on every axis, once the axes are evaluated.
+    pub(crate) bends: Vec<Bend>,
     /// The last evaluation at the centre of the design.
     pub(crate) centre: Option<PointEvaluation>,
     pub(crate) failed: Vec<(Vec<f64>, String)>,
@@ -58,7 +61,9 @@ impl Exploration<'_> {
         let started = Instant::now();
         let p = self.mode.theta.len();
         let (strategy, name) = self.strategy();
-        let mut axes = if needs_axes(strategy, p) { self.evaluate_axes()? } else { Vec::new() };
+        let has_derived = !self.engine.model().derived().is_empty();
+        let mut axes =
+            if needs_axes(strategy, p) || (p > 0 && has_derived) { self.evaluate_axes()? } else { Vec::new() };
         let mut evaluated = self.evaluate_design(strategy, &axes)?;
         let used = self.uses_second_order(&evaluated);
         if self.with_second_order && !used && matches!(strategy, Strategy::Grid(_)) {
@@ -84,11 +89,13 @@ impl Exploration<'_> {
         let weights = normalised(&log_weights);
         let plain = self.hyper_marginals(&evaluated, &axes, false);
         let hyperparameters = if used { self.hyper_marginals(&evaluated, &axes, true) } else { plain.clone() };
+        let derived = if has_derived { self.derived(&axes) } else { Vec::new() };
         let certified = self.options.certificate;
         let checks = certified.then(|| self.checks(&evaluated, &weights, (&axes, &hyperparameters, used)));
         let posterior = Posterior {
             hyperparameters,
             hyperparameters_without_second_order: plain,
+            derived,
             evidence: self.evidence(&evaluated, used),
             points: self.points(&evaluated, &weights),
             nodes: self.mixtures(&evaluated, &weights, |point| &point.moments.nodes),
@@ -269,7 +276,31 @@ impl Exploration<'_> {
             knots.sort_by(|a, b| a.z.total_cmp(&b.z));
             (Axis::through(&knots, true), Axis::through(&knots, false))
         };
-        Ok((0..p).map(axis).collect())
+        let axes = (0..p).map(axis).collect();
+        // the last of the inner knots below zero and the first above it
+        let bend = |k: usize| {
+            let slope = |at: usize| results[1 + k * AXIS_POINTS.len() + at].as_ref();
+            let slope = |at: usize| slope(at).map_or(vec![0.0; p], |r| self.map.slope(&r.approximation.gradient));
+            Bend { at: AXIS_POINTS[2], below: slope(1), above: slope(2) }
+        };
+        self.bends = (0..p).map(bend).collect();
+        Ok(axes)
+    }
+
+    /// What the model derives from its hyperparameters.
+    fn derived(&self, axes: &[(Axis, Axis)]) -> Vec<Marginal> {
+        let model = self.engine.model();
+        if axes.is_empty() {
+            let values = model.derived_values(&self.map.mode);
+            return values.iter().map(|&v| Marginal::Mixture(vec![(1.0, SkewedGaussian::new(v, 0.0, 0.0))])).collect();
+        }
+        self.joint(axes, self.with_second_order).marginals(|theta| model.derived_values(theta))
+    }
+
+    fn joint(&self, axes: &[(Axis, Axis)], with: bool) -> Joint {
+        let chosen: Vec<Axis> =
+            axes.iter().map(|(corrected, plain)| if with { corrected } else { plain }).cloned().collect();
+        Joint::draw(&self.map, &chosen, &self.bends)
     }
 
     fn hyper_marginals(&self, evaluated: &Evaluated, axes: &[(Axis, Axis)], with: bool) -> Vec<Marginal> {
@@ -279,6 +310,7 @@ impl Exploration<'_> {
             Marginal::Mixture(vec![(1.0, SkewedGaussian::new(self.map.mode[j], sd, 0.0))])
         };
         let lattice = evaluated.lattice(with);
+        let joint = (lattice.is_none() && p > 2).then(|| self.joint(axes, with));
         map(self.executor, p, |j| match (&lattice, p) {
             (Some(lattice), 1) => of_line(&self.map, lattice),
             (Some(lattice), 2) => self.matched(of_plane(&self.map, lattice, j), lattice, j),
@@ -286,7 +318,14 @@ impl Exploration<'_> {
                 let chosen: Vec<Axis> =
                     axes.iter().map(|(corrected, plain)| if with { corrected } else { plain }).cloned().collect();
                 let marginal = of_axes(&self.map, &chosen, j);
-                lattice.iter().fold(marginal, |marginal, lattice| self.matched(marginal, lattice, j))
+                match (&lattice, &joint, marginal) {
+                    (Some(lattice), _, marginal) => self.matched(marginal, lattice, j),
+                    (_, Some(joint), Marginal::Tabulated(table)) => {
+                        let (mean, sd) = joint.theta_moments(j);
+                        Marginal::Tabulated(std::sync::Arc::new(table.moved(mean, sd)))
+                    }
+                    (.., marginal) => marginal,
+                }
             }
             _ => gaussian(j),
         })

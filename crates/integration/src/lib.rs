@@ -12,6 +12,7 @@ pub mod executor;
 mod exploration;
 pub mod hessian;
 mod hyper_marginal;
+mod joint;
 pub mod marginal;
 pub mod mode;
 pub mod objective;

@@ -129,7 +129,7 @@ impl Table {
         self.cumulative[i] + 0.5 * (self.density[i] + self.pdf(x)) * (x - self.x[i])
     }
 
-    fn quantile(&self, p: f64) -> f64 {
+    pub(crate) fn quantile(&self, p: f64) -> f64 {
         let i = self.cumulative.partition_point(|&c| c <= p).clamp(1, self.x.len() - 1) - 1;
         let (h, rest) = (self.x[i + 1] - self.x[i], p - self.cumulative[i]);
         let (d, slope) = (self.density[i], (self.density[i + 1] - self.density[i]) / h);

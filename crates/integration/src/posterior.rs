@@ -145,6 +145,8 @@ pub struct Posterior {
     pub points: Vec<IntegrationPoint>,
     /// Marginals of the nodes of `x`, length `n`.
     pub nodes: Vec<Marginal>,
+    /// Marginals of what [`LatentGaussianModel::derived`] names, on the internal scales.
+    pub derived: Vec<Marginal>,
     /// Marginals of the linear predictors, length `m`.
     pub predictors: Vec<Marginal>,
     /// Marginals of the free hyperparameters on the internal scale, length `p`.

@@ -218,6 +218,26 @@ impl LatentGaussianModel {
         likelihoods.chain(effects.map(|(k, e)| (Owner::Effect(k), e.model.hyperparameters())))
     }
 
+    /// Functions of the hyperparameters that the effects report in the place of internal ones, with their labels `EFFECT.NAME`.
+    pub fn derived(&self) -> Vec<(String, Hyperparameter)> {
+        let of = |effect: &Effect| {
+            let name = effect.name.clone();
+            effect.model.derived().iter().map(move |d| (format!("{name}.{}", d.name), d.clone())).collect::<Vec<_>>()
+        };
+        self.effects.iter().flat_map(of).collect()
+    }
+
+    /// Their values on the internal scales from the free hyperparameters, in order.
+    pub fn derived_values(&self, free: &[f64]) -> Vec<f64> {
+        let mut all = Vec::new();
+        for (k, effect) in self.effects.iter().enumerate().filter(|(_, effect)| !effect.model.derived().is_empty()) {
+            let start = all.len();
+            all.resize(start + effect.model.derived().len(), 0.0);
+            effect.model.fill_derived(&self.owner_theta(Owner::Effect(k), free), &mut all[start..]);
+        }
+        all
+    }
+
     /// `log π(θ)` of the free hyperparameters, its gradient added to `gradient` (length `p`).
     ///
     /// A block whose hyperparameters are all fixed contributes nothing.

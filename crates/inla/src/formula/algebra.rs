@@ -47,9 +47,9 @@ impl TermSet {
         Self { offsets: vec![offset], ..Self::default() }
     }
 
-    /// `f(…)`.
-    pub fn effect(effect: EffectCall) -> Self {
-        Self { effects: vec![effect], ..Self::default() }
+    /// `f(…)`, and what stands for some of them.
+    pub fn effects(effects: Vec<EffectCall>) -> Self {
+        Self { effects, ..Self::default() }
     }
 
     /// Whether it holds nothing but terms, which alone can be combined.

@@ -11,11 +11,13 @@
 //! ```
 //!
 //! Terms are joined by `+`, taken out by `-`, and combined: `a:b` is an interaction, `a*b` is `a + b + a:b`, `a/b` is
-//! `a + a:b`, `(a + b + c)^2` all interactions of up to two. `0`, or `-1`, leaves out the intercept.
+//! `a + a:b`, `(a + b + c)^2` all interactions of up to two. `0`, or `-1`, leaves out the intercept. `(1 + x | group)` are
+//! random coefficients with their covariance matrix, `(1 + x || group)` independent ones, `(1 | group)` an iid effect.
 
 mod algebra;
 mod arguments;
 mod arithmetic;
+mod coefficients;
 mod expression;
 mod lexer;
 mod parser;

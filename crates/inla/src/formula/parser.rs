@@ -2,7 +2,7 @@
 
 use super::algebra::{Algebra, TermSet, TooManyTerms};
 use super::lexer::{Spanned, Token, tokenize};
-use super::{Expression, Formula, FormulaError, Function, LONGEST_TEXT, Value, Variable};
+use super::{Expression, Formula, FormulaError, Function, LONGEST_TEXT, Value, Variable, coefficients};
 use crate::nearest::nearest;
 
 /// The deepest nesting of parentheses, signs and calls.
@@ -167,7 +167,10 @@ impl<'a> Parser<'a> {
             match self.peek_symbol() {
                 Some('+') => subtract = false,
                 Some('-') => subtract = true,
-                Some('|') => return Err(self.error_here("write random effects as f(group, model = iid)")),
+                Some('|') if self.depth == 0 => {
+                    let advice = "write random effects in parentheses, (1 | group), or as f(group, model = iid)";
+                    return Err(self.error_here(advice));
+                }
                 _ => return Ok(set),
             }
             self.advance();
@@ -241,7 +244,11 @@ impl<'a> Parser<'a> {
         match self.peek().cloned() {
             Some(Token::Symbol('(')) => {
                 self.advance();
-                let set = self.nested(Self::terms)?;
+                let start = self.position;
+                let mut set = self.nested(Self::terms)?;
+                if self.peek_symbol() == Some('|') {
+                    set = self.random_coefficients(start, &set)?;
+                }
                 self.expect_symbol(')')?;
                 Ok(set)
             }
@@ -264,6 +271,31 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// `| group` or `|| group` behind the columns whose coefficients vary, up to the closing parenthesis.
+    fn random_coefficients(&mut self, start: usize, set: &TermSet) -> Result<TermSet, FormulaError> {
+        if !set.has_only_fixed() {
+            return Err(self.error_at(start, "before | stand columns only, without offset() and f()"));
+        }
+        self.advance();
+        let independent = self.peek_symbol() == Some('|');
+        if independent {
+            self.advance();
+        }
+        let Some(Token::Name { text: group, .. }) = self.peek().cloned() else {
+            return Err(self.error_here("the column of the groups is expected here"));
+        };
+        self.advance();
+        if matches!(self.peek_symbol(), Some(':' | '/')) {
+            let advice = "one column says which group a row belongs to: make one of the combinations in the data";
+            return Err(self.error_here(advice));
+        }
+        let (intercept, terms) = (set.intercept.unwrap_or(true), self.algebra.ordered_terms(set));
+        if !intercept && terms.is_empty() {
+            return Err(self.error_at(start, "no coefficient is left to vary between the groups"));
+        }
+        Ok(TermSet::effects(coefficients::effects(&group, intercept, terms, independent)))
+    }
+
     /// A term that begins with `name(`.
     fn called(&mut self, name: &str) -> Result<TermSet, FormulaError> {
         if Function::from_name(name).is_some() {
@@ -276,7 +308,7 @@ impl<'a> Parser<'a> {
         self.advance();
         self.advance();
         if name == "f" {
-            return Ok(TermSet::effect(self.effect()?));
+            return Ok(TermSet::effects(vec![self.effect()?]));
         }
         if name == "offset" {
             let offset = self.arithmetic()?;

@@ -158,6 +158,7 @@ mod poisson;
 mod stochastic_volatility;
 mod student_t;
 mod survival;
+mod unobserved;
 mod weighted;
 
 pub use beta::Beta;
@@ -171,6 +172,7 @@ pub use poisson::Poisson;
 pub use stochastic_volatility::StochasticVolatility;
 pub use student_t::StudentT;
 pub use survival::{Censoring, Survival};
+pub use unobserved::Unobserved;
 pub use weighted::Weighted;
 
 /// The names of the families.
