@@ -14,8 +14,8 @@ use crate::error::IntegrationError;
 use crate::evaluated::{Evaluated, Grid, normalised};
 use crate::executor::{Executor, map};
 use crate::hessian::Reparametrisation;
-use crate::hyper_marginal::{Axis, Knot, Lattice, of_axes, of_line, of_plane};
-use crate::joint::{Bend, Joint};
+use crate::hyper_marginal::{Axis, Knot};
+use crate::joint::Bend;
 use crate::marginal::Marginal;
 use crate::mode::Mode;
 use crate::posterior::{Diagnostics, Evidence, ExploreOptions, IntegrationPoint, Posterior, Strategy, Timing};
@@ -87,9 +87,7 @@ impl Exploration<'_> {
         let design_time = started.elapsed();
         let started = Instant::now();
         let weights = normalised(&log_weights);
-        let plain = self.hyper_marginals(&evaluated, &axes, false);
-        let hyperparameters = if used { self.hyper_marginals(&evaluated, &axes, true) } else { plain.clone() };
-        let derived = if has_derived { self.derived(&axes) } else { Vec::new() };
+        let (plain, (hyperparameters, derived)) = self.theta_marginals(&evaluated, &axes, used);
         let certified = self.options.certificate;
         let checks = certified.then(|| self.checks(&evaluated, &weights, (&axes, &hyperparameters, used)));
         let posterior = Posterior {
@@ -285,68 +283,6 @@ impl Exploration<'_> {
         };
         self.bends = (0..p).map(bend).collect();
         Ok(axes)
-    }
-
-    /// What the model derives from its hyperparameters.
-    fn derived(&self, axes: &[(Axis, Axis)]) -> Vec<Marginal> {
-        let model = self.engine.model();
-        if axes.is_empty() {
-            let values = model.derived_values(&self.map.mode);
-            return values.iter().map(|&v| Marginal::Mixture(vec![(1.0, SkewedGaussian::new(v, 0.0, 0.0))])).collect();
-        }
-        self.joint(axes, self.with_second_order).marginals(|theta| model.derived_values(theta))
-    }
-
-    fn joint(&self, axes: &[(Axis, Axis)], with: bool) -> Joint {
-        let chosen: Vec<Axis> =
-            axes.iter().map(|(corrected, plain)| if with { corrected } else { plain }).cloned().collect();
-        Joint::draw(&self.map, &chosen, &self.bends)
-    }
-
-    fn hyper_marginals(&self, evaluated: &Evaluated, axes: &[(Axis, Axis)], with: bool) -> Vec<Marginal> {
-        let p = self.map.mode.len();
-        let gaussian = |j: usize| {
-            let sd = self.map.loading(j).iter().map(|a| a * a).sum::<f64>().sqrt();
-            Marginal::Mixture(vec![(1.0, SkewedGaussian::new(self.map.mode[j], sd, 0.0))])
-        };
-        let lattice = evaluated.lattice(with);
-        let joint = (lattice.is_none() && p > 2).then(|| self.joint(axes, with));
-        map(self.executor, p, |j| match (&lattice, p) {
-            (Some(lattice), 1) => of_line(&self.map, lattice),
-            (Some(lattice), 2) => self.matched(of_plane(&self.map, lattice, j), lattice, j),
-            _ if p > 2 => {
-                let chosen: Vec<Axis> =
-                    axes.iter().map(|(corrected, plain)| if with { corrected } else { plain }).cloned().collect();
-                let marginal = of_axes(&self.map, &chosen, j);
-                match (&lattice, &joint, marginal) {
-                    (Some(lattice), _, marginal) => self.matched(marginal, lattice, j),
-                    (_, Some(joint), Marginal::Tabulated(table)) => {
-                        let (mean, sd) = joint.theta_moments(j);
-                        Marginal::Tabulated(std::sync::Arc::new(table.moved(mean, sd)))
-                    }
-                    (.., marginal) => marginal,
-                }
-            }
-            _ => gaussian(j),
-        })
-    }
-
-    /// On a grid the moments of `θ_j` are known to the accuracy of the trapezoid rule, without interpolation between the points or
-    /// independence of the axes: the marginal keeps its shape and takes them.
-    fn matched(&self, marginal: Marginal, lattice: &Lattice, j: usize) -> Marginal {
-        let logs: Vec<f64> = lattice.points.iter().map(|(_, value)| *value).collect();
-        let weights = normalised(&logs);
-        let theta =
-            |index: &[i32]| self.map.theta(&index.iter().map(|&i| lattice.step * f64::from(i)).collect::<Vec<_>>())[j];
-        let thetas: Vec<f64> = lattice.points.iter().map(|(index, _)| theta(index)).collect();
-        let mean: f64 = thetas.iter().zip(&weights).map(|(t, w)| w * t).sum();
-        let variance: f64 = thetas.iter().zip(&weights).map(|(t, w)| w * (t - mean).powi(2)).sum();
-        match marginal {
-            Marginal::Tabulated(table) if variance > 0.0 => {
-                Marginal::Tabulated(std::sync::Arc::new(table.moved(mean, variance.sqrt())))
-            }
-            other => other,
-        }
     }
 
     fn evidence(&self, evaluated: &Evaluated, used: bool) -> Evidence {

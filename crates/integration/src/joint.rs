@@ -1,8 +1,9 @@
 //! Draws of all hyperparameters together, for functions of several of them.
 //!
-//! The density is that of independent axes, times the exponential of how the slope along every axis changes on the other axes
-//! (the third derivatives `f_iij` of the log-density, which the gradients on the axes hold): what moves the mean of one axis
-//! with the variance of another.
+//! The density is that of independent axes, times the exponential of what couples them: how the slope along every axis changes on
+//! the other axes (the derivatives `f_iij` and `f_iiij` of the log-density, which the gradients on the axes hold), and what the
+//! gradients at the corners of a composite design say beyond that (`f_ijk` for three different axes, `f_iijj` averaged over the
+//! pairs of an axis). Its corners are a design of resolution V: products of two coordinates are orthogonal there.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::hyper_marginal::Axis;
 use crate::marginal::{Marginal, Table};
 
 /// Antithetic pairs of draws: their second moments are made exact, so that third ones decide.
-const PAIRS: usize = 2048;
+const PAIRS: usize = 8192;
 /// Points of an axis' table.
 const TABLE: usize = 401;
 /// Bins of a smoothed density, from end to end of the draws.
@@ -25,6 +26,8 @@ const BINS: usize = 1200;
 const BANDWIDTH: f64 = 0.2;
 /// The slope on another axis is followed up to this many standard deviations.
 const REACH: f64 = 3.5;
+/// The couplings change the log-density by no more than this.
+const MOST_TILT: f64 = 3.0;
 /// The seed: results do not depend on it but for the Monte Carlo error.
 const SEED: u64 = 20_09;
 
@@ -45,6 +48,66 @@ impl Bend {
     }
 }
 
+/// What couples three axes, and two by their squares.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Couplings {
+    /// `(i, j, k)`, `i < j < k`, and `f_ijk`.
+    third: Vec<([usize; 3], f64)>,
+    /// The mean of `f_iijj` over `j ≠ i`.
+    fourth: Vec<f64>,
+}
+
+impl Couplings {
+    /// From corners `(z, slopes along the axes there)`; nothing from fewer than there are pairs of axes.
+    pub(crate) fn at_corners(corners: &[(Vec<f64>, Vec<f64>)], axes: &[Axis], bends: &[Bend]) -> Self {
+        let p = axes.len();
+        if p < 3 || corners.len() < p * (p - 1) / 2 || bends.len() < p {
+            return Self::default();
+        }
+        let rest = |(z, slopes): &(Vec<f64>, Vec<f64>)| -> Vec<f64> {
+            let of = |j: usize| {
+                let others = || (0..p).filter(move |&i| i != j);
+                let from: f64 = others().map(|i| bends[i].slope(j, z[i])).sum();
+                let own: f64 = others().map(|k| difference(|t| bends[j].slope(k, t), z[j]) * z[k]).sum();
+                slopes[j] - difference(|t| axes[j].at(t), z[j]) - from - own
+            };
+            (0..p).map(of).collect()
+        };
+        let rests: Vec<Vec<f64>> = corners.iter().map(rest).collect();
+        // the coefficient of a function of the corner in the slope along axis j
+        let coefficient = |j: usize, of: &dyn Fn(&[f64]) -> f64| {
+            let pairs = corners.iter().zip(&rests).map(|((z, _), rest)| (of(z), rest[j]));
+            let (cross, square) = pairs.fold((0.0, 0.0), |(c, s), (f, r)| (c + f * r, s + f * f));
+            cross / square
+        };
+        let mut third = Vec::new();
+        for i in 0..p {
+            for j in i + 1..p {
+                for k in j + 1..p {
+                    let one = |a: usize, b: usize, c: usize| coefficient(a, &|z| z[b] * z[c]);
+                    third.push(([i, j, k], (one(i, j, k) + one(j, i, k) + one(k, i, j)) / 3.0));
+                }
+            }
+        }
+        let squares = |z: &[f64], j: usize| z.iter().map(|v| v * v).sum::<f64>() - z[j] * z[j];
+        let fourth = (0..p).map(|j| coefficient(j, &|z| z[j] * squares(z, j))).collect();
+        Self { third, fourth }
+    }
+
+    fn log_density(&self, z: &[f64]) -> f64 {
+        let third: f64 = self.third.iter().map(|([i, j, k], f)| f * z[*i] * z[*j] * z[*k]).sum();
+        let squares: f64 = z.iter().map(|v| v * v).sum();
+        let pairs = self.fourth.iter().zip(z).map(|(f, z)| f * z * z * (squares - z * z));
+        third + 0.25 * pairs.sum::<f64>()
+    }
+}
+
+/// The derivative of a smooth function by central differences.
+fn difference(f: impl Fn(f64) -> f64, z: f64) -> f64 {
+    const STEP: f64 = 1e-4;
+    (f(z + STEP) - f(z - STEP)) / (2.0 * STEP)
+}
+
 /// Weighted draws of `θ`.
 #[derive(Debug, Clone)]
 pub(crate) struct Joint {
@@ -53,7 +116,7 @@ pub(crate) struct Joint {
 }
 
 impl Joint {
-    pub(crate) fn draw(map: &Reparametrisation, axes: &[Axis], bends: &[Bend]) -> Self {
+    pub(crate) fn draw(map: &Reparametrisation, axes: &[Axis], bends: &[Bend], couplings: &Couplings) -> Self {
         let tables: Vec<Table> = axes.iter().map(table).collect();
         let mut zs = standard_normals(axes.len());
         for z in &mut zs {
@@ -62,8 +125,8 @@ impl Joint {
         let tilt = |z: &Vec<f64>| -> f64 {
             let along = |i: usize| (0..z.len()).filter(move |&j| j != i);
             let of = |i: usize| along(i).map(|j| bends[i].slope(j, z[i]) * z[j]).sum::<f64>();
-            // beyond one unit the expansion says the direction, not the size
-            (0..bends.len()).map(of).sum::<f64>().clamp(-3.0, 3.0)
+            // beyond some units the expansion says the direction, not the size
+            ((0..bends.len()).map(of).sum::<f64>() + couplings.log_density(z)).clamp(-MOST_TILT, MOST_TILT)
         };
         let logs: Vec<f64> = zs.iter().map(tilt).collect();
         let thetas = zs.iter().map(|z| map.theta(z)).collect();
@@ -170,12 +233,35 @@ mod tests {
     #[test]
     fn functions_of_gaussians_have_their_moments_and_quantiles() {
         let axes = vec![gaussian_axis(), gaussian_axis(), gaussian_axis()];
-        let joint = Joint::draw(&identity(3), &axes, &[]);
+        let joint = Joint::draw(&identity(3), &axes, &[], &Couplings::default());
         let made = joint.marginals(|t| vec![t[0] + 2.0 * t[1], (0.3 * t[2]).exp()]);
         // linear functions: means exact by antithesis, second moments exact by orthogonalisation
         assert!(made[0].mean().abs() < 1e-3 && (made[0].sd() / 5.0f64.sqrt() - 1.0).abs() < 1e-3);
         assert!((made[0].quantile(0.975) / 5.0f64.sqrt() - 1.96).abs() < 0.05);
         assert!((made[1].mean() / 0.045f64.exp() - 1.0).abs() < 2e-3, "{}", made[1].mean());
+    }
+
+    #[test]
+    fn couplings_of_three_axes_are_read_off_the_corners() {
+        // −½|z|² + 0.2 z₀z₁z₂ − 0.05 (z₀²z₁² + z₀²z₂² + z₁²z₂²)
+        let slope = |z: &[f64], a: usize, b: usize, c: usize| {
+            -z[a] + 0.2 * z[b] * z[c] - 0.1 * z[a] * (z[b] * z[b] + z[c] * z[c])
+        };
+        let corners: Vec<(Vec<f64>, Vec<f64>)> = (0..8)
+            .map(|bits| {
+                let z: Vec<f64> = (0..3).map(|k| if bits >> k & 1 == 0 { -1.2 } else { 1.2 }).collect();
+                let slopes = vec![slope(&z, 0, 1, 2), slope(&z, 1, 0, 2), slope(&z, 2, 0, 1)];
+                (z, slopes)
+            })
+            .collect();
+        let flat = Bend { at: 2.0, below: vec![0.0; 3], above: vec![0.0; 3] };
+        let axes = vec![gaussian_axis(), gaussian_axis(), gaussian_axis()];
+        let found = Couplings::at_corners(&corners, &axes, &[flat.clone(), flat.clone(), flat]);
+        // the spline through a Gaussian's knots has its slope to 1e-9
+        assert!(
+            (found.third[0].1 - 0.2).abs() < 1e-6 && found.fourth.iter().all(|f| (f + 0.1).abs() < 1e-6),
+            "{found:?}"
+        );
     }
 
     #[test]
@@ -186,7 +272,8 @@ mod tests {
             below: vec![0.0, if k == 0 { 0.4 } else { 0.0 }],
             above: vec![0.0, if k == 0 { 0.4 } else { 0.0 }],
         };
-        let joint = Joint::draw(&identity(2), &[gaussian_axis(), gaussian_axis()], &[bend(0), bend(1)]);
+        let joint =
+            Joint::draw(&identity(2), &[gaussian_axis(), gaussian_axis()], &[bend(0), bend(1)], &Couplings::default());
         let (mut mass, mut first) = (0.0, 0.0);
         for a in -500..=500 {
             for b in -500..=500 {

@@ -21,6 +21,7 @@ pub mod rung;
 mod skeleton;
 pub mod skewed;
 mod spline;
+mod theta_marginals;
 
 pub use certificate::{Checks, DesignDifference, NodeCheck, Sensitivity};
 pub use criteria::Criteria;

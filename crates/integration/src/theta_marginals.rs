@@ -1,0 +1,102 @@
+//! The marginals of the hyperparameters, and of what the model derives from them.
+
+use std::sync::Arc;
+
+use crate::design::DesignPoint;
+use crate::engine::PointEvaluation;
+use crate::evaluated::{Evaluated, normalised};
+use crate::executor::map;
+use crate::exploration::Exploration;
+use crate::hyper_marginal::{Axis, Lattice, of_axes, of_line, of_plane};
+use crate::joint::{Couplings, Joint};
+use crate::marginal::Marginal;
+use crate::skewed::SkewedGaussian;
+
+/// The same shape with another mean and standard deviation.
+fn moved(marginal: Marginal, (mean, sd): (f64, f64)) -> Marginal {
+    match marginal {
+        Marginal::Tabulated(table) if sd > 0.0 => Marginal::Tabulated(Arc::new(table.moved(mean, sd))),
+        other => other,
+    }
+}
+
+impl Exploration<'_> {
+    /// Without the second-order terms, and as they are used: of the hyperparameters and of what is derived from them.
+    pub(crate) fn theta_marginals(
+        &self,
+        evaluated: &Evaluated,
+        axes: &[(Axis, Axis)],
+        used: bool,
+    ) -> (Vec<Marginal>, (Vec<Marginal>, Vec<Marginal>)) {
+        let model = self.engine.model();
+        let has_derived = !model.derived().is_empty();
+        let of = |with: bool| {
+            let chosen: Vec<Axis> =
+                axes.iter().map(|(corrected, plain)| if with { corrected } else { plain }).cloned().collect();
+            let lattice = evaluated.lattice(with);
+            let needed = (lattice.is_none() && self.map.mode.len() > 2) || (has_derived && with == used);
+            let joint = (needed && !axes.is_empty()).then(|| self.joint(evaluated, axes, &chosen));
+            let derived = if has_derived && with == used { self.derived(joint.as_ref()) } else { Vec::new() };
+            (self.of_theta(lattice.as_ref(), &chosen, joint.as_ref()), derived)
+        };
+        let (plain, derived) = of(false);
+        if used { (plain, of(true)) } else { (plain.clone(), (plain, derived)) }
+    }
+
+    /// What the model derives from its hyperparameters.
+    fn derived(&self, joint: Option<&Joint>) -> Vec<Marginal> {
+        let model = self.engine.model();
+        let point = |value: &f64| Marginal::Mixture(vec![(1.0, SkewedGaussian::new(*value, 0.0, 0.0))]);
+        match joint {
+            Some(joint) => joint.marginals(|theta| model.derived_values(theta)),
+            None => model.derived_values(&self.map.mode).iter().map(point).collect(),
+        }
+    }
+
+    /// Draws from the axes' densities `of`; what couples them is read off Laplace's own gradients.
+    fn joint(&self, evaluated: &Evaluated, axes: &[(Axis, Axis)], of: &[Axis]) -> Joint {
+        let corner = |(design, point): (&DesignPoint, &PointEvaluation)| {
+            let slopes = || self.map.slope(&point.approximation.gradient);
+            design.z.iter().all(|z| *z != 0.0).then(|| (design.z.clone(), slopes()))
+        };
+        let points = evaluated.design.iter().zip(&evaluated.points);
+        let corners: Vec<_> = if evaluated.grid.is_some() { Vec::new() } else { points.filter_map(corner).collect() };
+        let plain: Vec<Axis> = axes.iter().map(|(_, plain)| plain.clone()).collect();
+        let couplings = Couplings::at_corners(&corners, &plain, &self.bends);
+        Joint::draw(&self.map, of, &self.bends, &couplings)
+    }
+
+    fn of_theta(&self, lattice: Option<&Lattice>, axes: &[Axis], joint: Option<&Joint>) -> Vec<Marginal> {
+        let p = self.map.mode.len();
+        let gaussian = |j: usize| {
+            let sd = self.map.loading(j).iter().map(|a| a * a).sum::<f64>().sqrt();
+            Marginal::Mixture(vec![(1.0, SkewedGaussian::new(self.map.mode[j], sd, 0.0))])
+        };
+        map(self.executor, p, |j| match (lattice, p) {
+            (Some(lattice), 1) => of_line(&self.map, lattice),
+            (Some(lattice), 2) => self.matched(of_plane(&self.map, lattice, j), lattice, j),
+            _ if p > 2 => {
+                let marginal = of_axes(&self.map, axes, j);
+                match (lattice, joint) {
+                    (Some(lattice), _) => self.matched(marginal, lattice, j),
+                    (_, Some(joint)) => moved(marginal, joint.theta_moments(j)),
+                    _ => marginal,
+                }
+            }
+            _ => gaussian(j),
+        })
+    }
+
+    /// On a grid the moments of `θ_j` are known to the accuracy of the trapezoid rule, without interpolation between the points or
+    /// independence of the axes: the marginal keeps its shape and takes them.
+    fn matched(&self, marginal: Marginal, lattice: &Lattice, j: usize) -> Marginal {
+        let logs: Vec<f64> = lattice.points.iter().map(|(_, value)| *value).collect();
+        let weights = normalised(&logs);
+        let theta =
+            |index: &[i32]| self.map.theta(&index.iter().map(|&i| lattice.step * f64::from(i)).collect::<Vec<_>>())[j];
+        let thetas: Vec<f64> = lattice.points.iter().map(|(index, _)| theta(index)).collect();
+        let mean: f64 = thetas.iter().zip(&weights).map(|(t, w)| w * t).sum();
+        let variance: f64 = thetas.iter().zip(&weights).map(|(t, w)| w * (t - mean).powi(2)).sum();
+        moved(marginal, (mean, variance.sqrt()))
+    }
+}
