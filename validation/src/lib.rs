@@ -7,7 +7,9 @@ mod cases;
 mod clusters;
 mod compare;
 mod hierarchical;
+mod samplers;
 
 pub use cases::{Case, Failure, own_cases, shared_cases};
 pub use clusters::Clusters;
 pub use compare::{Difference, Group, Report, compare};
+pub use samplers::{Draws, Hierarchy, chain_summary};

@@ -16,8 +16,9 @@ use crate::hessian::Reparametrisation;
 use crate::hyper_marginal::Axis;
 use crate::marginal::{Marginal, Table};
 
-/// Antithetic pairs of draws: their second moments are made exact, so that third ones decide.
-const PAIRS: usize = 8192;
+/// Antithetic pairs of draws for each hyperparameter, and the least and the most of them: their second moments are made exact, so
+/// that third ones decide, and what the weights vary by, which grows with the dimension.
+const PAIRS: (usize, usize, usize) = (1024, 2048, 8192);
 /// Points of an axis' table.
 const TABLE: usize = 401;
 /// Bins of a smoothed density, from end to end of the draws.
@@ -192,15 +193,16 @@ fn table(axis: &Axis) -> Table {
 /// Antithetic pairs of standard normal vectors whose sample covariance is the identity.
 fn standard_normals(p: usize) -> Vec<Vec<f64>> {
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
+    let pairs = (PAIRS.0 * p).clamp(PAIRS.1, PAIRS.2);
     let mut half: Vec<Vec<f64>> =
-        (0..PAIRS).map(|_| (0..p).map(|_| StandardNormal.sample(&mut random)).collect()).collect();
+        (0..pairs).map(|_| (0..p).map(|_| StandardNormal.sample(&mut random)).collect()).collect();
     // Gram–Schmidt over the columns
     for k in 0..p {
         for j in 0..k {
-            let dot: f64 = half.iter().map(|z| z[j] * z[k]).sum::<f64>() / PAIRS as f64;
+            let dot: f64 = half.iter().map(|z| z[j] * z[k]).sum::<f64>() / pairs as f64;
             half.iter_mut().for_each(|z| z[k] -= dot * z[j]);
         }
-        let norm = (half.iter().map(|z| z[k] * z[k]).sum::<f64>() / PAIRS as f64).sqrt();
+        let norm = (half.iter().map(|z| z[k] * z[k]).sum::<f64>() / pairs as f64).sqrt();
         half.iter_mut().for_each(|z| z[k] /= norm);
     }
     let mirrored: Vec<Vec<f64>> = half.iter().map(|z| z.iter().map(|v| -v).collect()).collect();

@@ -1,0 +1,46 @@
+//! Hierarchical models by the engine and by the samplers that fitted them until then, side by side: `cargo run --release -p
+//! validation --bin samplers`. An argument sets the number of iterations.
+#![allow(clippy::print_stdout)] // the table is the result
+
+use std::time::Instant;
+
+use validation::{Failure, Hierarchy, chain_summary};
+
+/// Fits that the engine's time is the least of.
+const FITS: usize = 5;
+
+fn main() -> Result<(), Failure> {
+    let iterations: usize = std::env::args().nth(1).map_or(Ok(20_000), |argument| argument.parse())?;
+    println!("Equal error: the sampler's time for a Monte Carlo error of 0.02 posterior sd in its slowest scalar.\n");
+    println!(
+        "| model | engine ms | worst mean (sd) | MC error there (sd) | sampler s | least ESS | equal error s | times faster |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    let models = [("scores, Gibbs", Hierarchy::scores(1)), ("counts, Metropolis", Hierarchy::counts(1))];
+    for (name, data) in models {
+        let mut best = f64::INFINITY;
+        let mut fit = data.fit()?;
+        for _ in 0..FITS {
+            let started = Instant::now();
+            fit = data.fit()?;
+            best = best.min(started.elapsed().as_secs_f64());
+        }
+        let draws = data.sample(iterations, 11)?;
+        let (mut worst, mut noise, mut least) = (0.0_f64, 0.0, f64::INFINITY);
+        for ((_, own, _), chain) in data.summaries(&fit).iter().zip(&draws.scalars) {
+            let (mean, sd, effective) = chain_summary(chain);
+            if ((own - mean) / sd).abs() > worst.abs() {
+                (worst, noise) = ((own - mean) / sd, 1.0 / effective.sqrt());
+            }
+            least = least.min(effective);
+        }
+        let equal = draws.seconds * 2500.0 / least;
+        println!(
+            "| {name} | {:.1} | {worst:+.3} | {noise:.3} | {:.2} | {least:.0} | {equal:.2} | {:.0} |",
+            1e3 * best,
+            draws.seconds,
+            equal / best
+        );
+    }
+    Ok(())
+}
