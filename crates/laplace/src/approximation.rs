@@ -5,7 +5,9 @@
 //! `log π_G(x*) = ½ log|VᵀHV| − ½(n − k) log 2π`.
 
 use std::f64::consts::PI;
+use std::sync::Arc;
 
+use crate::design::Scaling;
 use crate::error::LaplaceError;
 use crate::likelihood::Order;
 use crate::model::{LatentGaussianModel, Owner};
@@ -41,13 +43,15 @@ pub struct Approximation {
 pub(crate) struct OwnerThetas {
     pub(crate) observations: Vec<Vec<f64>>,
     pub(crate) effects: Vec<Vec<f64>>,
+    pub(crate) scalings: Vec<Vec<f64>>,
 }
 
 impl OwnerThetas {
     pub(crate) fn new(model: &LatentGaussianModel, theta: &[f64]) -> Self {
         let observations = (0..model.observations().len()).map(|k| model.owner_theta(Owner::Likelihood(k), theta));
         let effects = (0..model.effects().len()).map(|k| model.owner_theta(Owner::Effect(k), theta));
-        Self { observations: observations.collect(), effects: effects.collect() }
+        let scalings = (0..model.design().scalings().len()).map(|k| model.owner_theta(Owner::Scaling(k), theta));
+        Self { observations: observations.collect(), effects: effects.collect(), scalings: scalings.collect() }
     }
 }
 
@@ -133,13 +137,14 @@ pub(crate) struct PriorTerms {
 }
 
 impl Workspace {
-    /// Fills `Q(θ)` and `μ(θ)` of every effect.
+    /// Fills `Q(θ)` and `μ(θ)` of every effect, and `A(θ)`.
     pub(crate) fn fill_prior(
         &mut self,
         model: &LatentGaussianModel,
         owners: &OwnerThetas,
         theta: &[f64],
     ) -> Result<PriorTerms, LaplaceError> {
+        self.scale_design(model, owners, theta)?;
         self.mean.fill(0.0);
         let mut terms = PriorTerms { log_normaliser: 0.0, gradients: Vec::with_capacity(model.effects().len()) };
         for (k, effect) in model.effects().iter().enumerate() {
@@ -165,6 +170,27 @@ impl Workspace {
         Ok(terms)
     }
 
+    /// Sets the scaled entries of `A(θ)`.
+    fn scale_design(
+        &mut self,
+        model: &LatentGaussianModel,
+        owners: &OwnerThetas,
+        theta: &[f64],
+    ) -> Result<(), LaplaceError> {
+        let scalings = model.design().scalings();
+        if scalings.is_empty() {
+            return Ok(());
+        }
+        let factor = |(scaling, own): (&Scaling, &Vec<f64>)| scaling.block.parameters[0].transform.apply(own[0]);
+        let factors: Vec<f64> = scalings.iter().zip(&owners.scalings).map(factor).collect();
+        if let Some(k) = factors.iter().position(|factor| !factor.is_finite()) {
+            let what = format!("the scaling {}", scalings[k].name);
+            return Err(LaplaceError::NotFinite { what, theta: theta.to_vec() });
+        }
+        Arc::make_mut(&mut self.design).scale(&factors);
+        Ok(())
+    }
+
     /// Selected inverse, predictor variances `v` and mean shift `w` at the mode.
     fn prepare_moments(&mut self, model: &LatentGaussianModel, theta: &[f64]) -> Result<(), LaplaceError> {
         self.inverse.compute(&self.factor)?;
@@ -183,7 +209,7 @@ impl Workspace {
             for (g, (l3, v)) in self.row_buffer.iter_mut().zip(self.third.iter().zip(&self.predictor_variance)) {
                 *g = 0.5 * l3 * v;
             }
-            model.design().add_transposed(&self.row_buffer, &mut self.mean_shift);
+            self.design.add_transposed(&self.row_buffer, &mut self.mean_shift);
             self.factor.solve_in_place(&mut self.mean_shift, &mut self.solve)?;
         }
         Ok(())
@@ -193,7 +219,7 @@ impl Workspace {
     pub(crate) fn fill_predictor_variances(&mut self, model: &LatentGaussianModel) {
         let covariance = self.inverse.values();
         for i in 0..model.rows() {
-            let (_, values) = model.design().row(i);
+            let (_, values) = self.design.row(i);
             let mut slots = model.pair_slots[model.pair_starts[i]..model.pair_starts[i + 1]].iter();
             let mut variance = 0.0;
             for a in 0..values.len() {

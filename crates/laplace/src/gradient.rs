@@ -4,6 +4,9 @@
 //!
 //! `∂ⱼ = ∂ⱼ log-normaliser of π(x|θ) − ½ rᵀ∂ⱼQ r + (∂ⱼμ)ᵀQr + Σ∂ⱼℓ − ½tr(Σ∂ⱼQ) + ½Σ vᵢ ∂ⱼℓ″ᵢ + wᵀ(−∂ⱼQ r + Q∂ⱼμ + Aᵀ∂ⱼℓ′)`.
 //!
+//! A scaled design moves the predictor, the curvature and through both the mode:
+//! `∂ⱼ = Σ (ℓ′ + ½vℓ‴ + ℓ″Aw)ᵢ (∂ⱼA x)ᵢ + ℓ′ᵢ (∂ⱼA w)ᵢ + ℓ″ᵢ (AΣ∂ⱼAᵀ)ᵢᵢ`.
+//!
 //! The structure is that of TMB (Kristensen et al. 2016) and of Margossian et al. (2020).
 
 use crate::approximation::{OwnerThetas, PriorTerms};
@@ -26,9 +29,9 @@ impl Workspace {
                     prior.gradients[k][index] + self.effect_derivative(model, k, &owners.effects[k], index)?;
             }
         }
+        // wᵀAᵀ∂ℓ′ = (Aw)ᵀ∂ℓ′
+        self.design.multiply(&self.mean_shift, &mut self.row_buffer);
         for k in 0..model.observations().len() {
-            // wᵀAᵀ∂ℓ′ = (Aw)ᵀ∂ℓ′
-            model.design().multiply(&self.mean_shift, &mut self.row_buffer);
             for (index, free) in model.owner_free(Owner::Likelihood(k)) {
                 let derivatives = &self.derivatives[k].theta[index];
                 for (row, i) in model.observation_rows(k).enumerate() {
@@ -38,7 +41,30 @@ impl Workspace {
                 }
             }
         }
+        self.add_scaling_gradient(model, owners, gradient);
         Ok(())
+    }
+
+    /// The terms of the scalings of the design; `row_buffer` holds `Aw`.
+    fn add_scaling_gradient(&self, model: &LatentGaussianModel, owners: &OwnerThetas, gradient: &mut [f64]) {
+        let covariance = self.inverse.values();
+        let slopes = scaling_slopes(model, owners);
+        for entry in self.design.scaled() {
+            let Some((free, slope)) = slopes[entry.scaling] else { continue };
+            let i = entry.row;
+            let (nodes, values) = self.design.row(i);
+            let node = nodes[entry.place];
+            let slots = &model.pair_slots[model.pair_starts[i]..];
+            // row by row the lower triangle of the row's own pairs
+            let pair = |b: usize| entry.place.max(b) * (entry.place.max(b) + 1) / 2 + entry.place.min(b);
+            let shared: f64 = values.iter().enumerate().map(|(b, a)| a * covariance[slots[pair(b)]]).sum();
+            // the energy of expectation propagation is stationary in its sites: they do not move
+            let curvature = if self.propagated { 0.0 } else { 0.5 * self.predictor_variance[i] * self.third[i] };
+            let moved = self.first[i] + curvature + self.second[i] * self.row_buffer[i];
+            gradient[free] += slope
+                * entry.coefficient
+                * (moved * self.x[node] + self.first[i] * self.mean_shift[node] + self.second[i] * shared);
+        }
     }
 
     /// The terms of one hyperparameter of effect `k`, but for its prior's normaliser.
@@ -70,8 +96,8 @@ impl Workspace {
         Ok(total)
     }
 
-    /// `∂x*/∂θ` of every free hyperparameter, at the mode that the workspace holds: `−H⁻¹(∂ⱼQ r − Q∂ⱼμ − Aᵀ∂ⱼℓ′)` on the
-    /// constrained space. Cost: a solve for each.
+    /// `∂x*/∂θ` of every free hyperparameter, at the mode that the workspace holds:
+    /// `−H⁻¹(∂ⱼQ r − Q∂ⱼμ − Aᵀ∂ⱼℓ′ − ∂ⱼAᵀℓ′ − Aᵀ(ℓ″∘∂ⱼA x))` on the constrained space. Cost: a solve for each.
     pub(crate) fn mode_derivatives(
         &mut self,
         model: &LatentGaussianModel,
@@ -99,12 +125,32 @@ impl Workspace {
             for (index, free) in model.owner_free(Owner::Likelihood(k)) {
                 self.row_buffer.fill(0.0);
                 self.row_buffer[model.observation_rows(k)].copy_from_slice(&self.derivatives[k].theta[index].first);
-                model.design().add_transposed(&self.row_buffer, &mut out[free]);
+                self.design.add_transposed(&self.row_buffer, &mut out[free]);
             }
+        }
+        let slopes = scaling_slopes(model, owners);
+        for entry in self.design.scaled() {
+            let Some((free, slope)) = slopes[entry.scaling] else { continue };
+            let (nodes, values) = self.design.row(entry.row);
+            let (node, change) = (nodes[entry.place], slope * entry.coefficient);
+            out[free][node] += change * self.first[entry.row];
+            let bent = self.second[entry.row] * change * self.x[node];
+            nodes.iter().zip(values).for_each(|(&j, a)| out[free][j] += a * bent);
         }
         for slope in &mut out {
             self.factor.solve_in_place(slope, &mut self.solve)?;
         }
         Ok(out)
     }
+}
+
+/// The place of every scaling among the free hyperparameters, with `∂β/∂θ`; `None` where it is fixed.
+fn scaling_slopes(model: &LatentGaussianModel, owners: &OwnerThetas) -> Vec<Option<(usize, f64)>> {
+    let scalings = model.design().scalings().iter().zip(&owners.scalings).enumerate();
+    scalings
+        .map(|(k, (scaling, own))| {
+            let (_, free) = model.owner_free(Owner::Scaling(k)).next()?;
+            Some((free, scaling.block.parameters[0].transform.derivative(own[0])))
+        })
+        .collect()
 }

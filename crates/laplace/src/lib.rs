@@ -15,7 +15,7 @@ pub mod workspace;
 
 pub use approximation::Approximation;
 pub use correction::{Cavity, Correction, Moment, Moments, SecondOrder, ThirdOrder};
-pub use design::Design;
+pub use design::{Design, ScaledEntry, Scaling};
 pub use error::LaplaceError;
 pub use likelihood::{Derivatives, GaussianIntegrals, Likelihood, Order, ThetaDerivatives};
 pub use link::Link;

@@ -34,6 +34,8 @@ pub enum Owner {
     Likelihood(usize),
     /// The effect with this index.
     Effect(usize),
+    /// The scaling of the design with this index.
+    Scaling(usize),
 }
 
 /// A hyperparameter of the model in its place.
@@ -51,7 +53,7 @@ pub struct ModelHyperparameter {
     pub parameter: Hyperparameter,
 }
 
-/// A validated model `y | η, θ`, `η = A x + o`, `x | θ`, `θ`, with the symbolic analysis of its posterior precision.
+/// A validated model `y | η, θ`, `η = A(θ) x + o`, `x | θ`, `θ`, with the symbolic analysis of its posterior precision.
 #[derive(Debug)]
 pub struct LatentGaussianModel {
     effects: Vec<Effect>,
@@ -60,7 +62,7 @@ pub struct LatentGaussianModel {
     observations: Vec<Observations>,
     /// Rows of each block of observations.
     observation_rows: Vec<Range<usize>>,
-    design: Design,
+    design: Arc<Design>,
     hyperparameters: Vec<ModelHyperparameter>,
     free_count: usize,
     symbolic: Arc<SymbolicFactor>,
@@ -106,7 +108,7 @@ impl LatentGaussianModel {
         }
         expect_length("design nodes", nodes, design.nodes())?;
         expect_length("design rows", rows, design.rows())?;
-        let (hyperparameters, free_count) = hyperparameters(&effects, &observations)?;
+        let (hyperparameters, free_count) = hyperparameters(&effects, &observations, &design)?;
         let pattern = Arc::new(posterior_pattern(&effects, &effect_nodes, &design)?);
         let mut constraints = LinearConstraints::none(nodes);
         for (effect, range) in effects.iter().zip(&effect_nodes) {
@@ -127,7 +129,7 @@ impl LatentGaussianModel {
             effect_nodes,
             observations,
             observation_rows,
-            design,
+            design: Arc::new(design),
             hyperparameters,
             free_count,
             symbolic,
@@ -157,8 +159,8 @@ impl LatentGaussianModel {
         self.observation_rows[k].clone()
     }
 
-    /// The design.
-    pub fn design(&self) -> &Design {
+    /// The design, scaled entries without what is scaled.
+    pub fn design(&self) -> &Arc<Design> {
         &self.design
     }
 
@@ -172,7 +174,7 @@ impl LatentGaussianModel {
         self.design.rows()
     }
 
-    /// All hyperparameters: those of the likelihoods first, fixed ones included.
+    /// All hyperparameters: those of the likelihoods first, then of the effects and of the scalings, fixed ones included.
     pub fn hyperparameters(&self) -> &[ModelHyperparameter] {
         &self.hyperparameters
     }
@@ -215,7 +217,10 @@ impl LatentGaussianModel {
         let likelihoods = self.observations.iter().enumerate();
         let likelihoods = likelihoods.map(|(k, o)| (Owner::Likelihood(k), o.likelihood.hyperparameters()));
         let effects = self.effects.iter().enumerate();
-        likelihoods.chain(effects.map(|(k, e)| (Owner::Effect(k), e.model.hyperparameters())))
+        let scalings = self.design.scalings().iter().enumerate();
+        likelihoods
+            .chain(effects.map(|(k, e)| (Owner::Effect(k), e.model.hyperparameters())))
+            .chain(scalings.map(|(k, s)| (Owner::Scaling(k), std::slice::from_ref(&s.block))))
     }
 
     /// Functions of the hyperparameters that the effects report in the place of internal ones, with their labels `EFFECT.NAME`.
@@ -295,13 +300,21 @@ fn slot(pattern: &SparsityPattern, i: usize, j: usize) -> usize {
 fn hyperparameters(
     effects: &[Effect],
     observations: &[Observations],
+    design: &Design,
 ) -> Result<(Vec<ModelHyperparameter>, usize), LaplaceError> {
     let likelihoods = observations.iter().enumerate();
     let likelihoods = likelihoods.map(|(k, o)| (Owner::Likelihood(k), &o.name, o.likelihood.hyperparameters()));
     let latent = effects.iter().enumerate();
     let latent = latent.map(|(k, e)| (Owner::Effect(k), &e.name, e.model.hyperparameters()));
+    let scalings = design.scalings().iter().enumerate();
+    let scalings = scalings.map(|(k, s)| (Owner::Scaling(k), &s.name, std::slice::from_ref(&s.block)));
+    if let Some(scaling) = design.scalings().iter().find(|s| s.block.parameters.len() != 1) {
+        let reason =
+            format!("scaling {} has {} hyperparameters, not one", scaling.name, scaling.block.parameters.len());
+        return Err(LaplaceError::InvalidModel { reason });
+    }
     let (mut all, mut free_count) = (Vec::new(), 0);
-    for (owner, name, blocks) in likelihoods.chain(latent) {
+    for (owner, name, blocks) in likelihoods.chain(latent).chain(scalings) {
         for (index, parameter) in blocks.iter().flat_map(|b| &b.parameters).enumerate() {
             let label = format!("{name}.{}", parameter.name);
             if !parameter.initial.is_finite() {

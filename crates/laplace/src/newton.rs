@@ -137,7 +137,7 @@ impl Workspace {
             if weight == 0.0 {
                 continue;
             }
-            let (columns, values) = model.design().row(i);
+            let (columns, values) = self.design.row(i);
             let mut slots = model.pair_slots[model.pair_starts[i]..model.pair_starts[i + 1]].iter();
             for a in 0..columns.len() {
                 for (b, &slot) in values[..=a].iter().zip(&mut slots) {
@@ -181,7 +181,7 @@ impl Workspace {
     ) -> Result<(), LaplaceError> {
         if let Some(start) = start {
             self.x.copy_from_slice(start);
-            self.set_eta(model);
+            self.set_eta();
             return Ok(());
         }
         for k in 0..model.observations().len() {
@@ -195,21 +195,21 @@ impl Workspace {
         // Aᵀ(ℓ′ + W(η⁰ − o)) + Qμ
         for i in 0..model.rows() {
             let weight = (-self.second[i]).max(0.0);
-            self.row_buffer[i] = self.first[i] + weight * (self.eta[i] - model.design().offset()[i]);
+            self.row_buffer[i] = self.first[i] + weight * (self.eta[i] - self.design.offset()[i]);
         }
         for (k, effect) in model.effects().iter().enumerate() {
             let nodes = model.effect_nodes(k);
             effect.model.pattern().multiply(&self.precision[k], &self.mean[nodes.clone()], &mut self.x[nodes])?;
         }
-        model.design().add_transposed(&self.row_buffer, &mut self.x);
+        self.design.add_transposed(&self.row_buffer, &mut self.x);
         self.factor.conditional_mean_in_place(&mut self.x, &mut self.solve)?;
-        self.set_eta(model);
+        self.set_eta();
         Ok(())
     }
 
-    pub(crate) fn set_eta(&mut self, model: &LatentGaussianModel) {
-        model.design().multiply(&self.x, &mut self.eta);
-        for (eta, offset) in self.eta.iter_mut().zip(model.design().offset()) {
+    pub(crate) fn set_eta(&mut self) {
+        self.design.multiply(&self.x, &mut self.eta);
+        for (eta, offset) in self.eta.iter_mut().zip(self.design.offset()) {
             *eta += offset;
         }
     }
@@ -246,7 +246,7 @@ impl Workspace {
                     Contraction::default()
                 }
             };
-            let slope = self.newton_step(model)?;
+            let slope = self.newton_step()?;
             if !slope.is_finite() {
                 return Err(failure(counts.steps, "the Newton step is not finite"));
             }
@@ -294,11 +294,11 @@ impl Workspace {
     }
 
     /// The step `Σ g` on the current factor, `g = Aᵀℓ′ − Q(x − μ)`; returns its decrement `gᵀΣg`.
-    fn newton_step(&mut self, model: &LatentGaussianModel) -> Result<f64, LaplaceError> {
+    fn newton_step(&mut self) -> Result<f64, LaplaceError> {
         for (g, q) in self.gradient.iter_mut().zip(&self.node_buffer) {
             *g = -q;
         }
-        model.design().add_transposed(&self.first, &mut self.gradient);
+        self.design.add_transposed(&self.first, &mut self.gradient);
         self.step.copy_from_slice(&self.gradient);
         self.factor.solve_in_place(&mut self.step, &mut self.solve)?;
         Ok(self.step.iter().zip(&self.gradient).map(|(d, g)| d * g).sum())
@@ -311,7 +311,7 @@ impl Workspace {
         theta: &[Vec<f64>],
         (objective, slope): (f64, f64),
     ) -> Result<Option<f64>, LaplaceError> {
-        model.design().multiply(&self.step, &mut self.eta_step);
+        self.design.multiply(&self.step, &mut self.eta_step);
         let rounding = self.rounding(model, objective);
         let mut length = 1.0;
         while length > SHORTEST_STEP {

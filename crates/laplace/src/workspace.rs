@@ -1,7 +1,10 @@
 //! Buffers of one evaluation: leased from a pool, never allocated in the Newton loop.
 
+use std::sync::Arc;
+
 use gmrf::{CholeskyFactor, Parallelism, SelectedInverse};
 
+use crate::design::Design;
 use crate::likelihood::Derivatives;
 use crate::model::LatentGaussianModel;
 use crate::propagation::Quadrature;
@@ -13,6 +16,8 @@ pub struct Workspace {
     pub(crate) precision: Vec<Vec<f64>>,
     /// Derivative of one effect's precision.
     pub(crate) precision_derivative: Vec<f64>,
+    /// `A(θ)`: the model's own where nothing in it is scaled.
+    pub(crate) design: Arc<Design>,
     /// `μ(θ)`.
     pub(crate) mean: Vec<f64>,
     /// Values of `H`.
@@ -63,6 +68,7 @@ impl Workspace {
         Self {
             precision_derivative: vec![0.0; longest],
             precision,
+            design: model.design().clone(),
             mean: nodes(),
             posterior: vec![0.0; model.symbolic().pattern().nnz()],
             inverse: SelectedInverse::new(model.symbolic()),

@@ -53,7 +53,7 @@ impl ThirdCumulants {
             let mut weights = [0.0; BLOCK];
             for (r, &i) in block.iter().enumerate() {
                 weights[r] = workspace.third[i];
-                let (nodes, values) = model.design().row(i);
+                let (nodes, values) = workspace.design.row(i);
                 nodes.iter().zip(values).for_each(|(&j, a)| columns[j * BLOCK + r] = *a);
             }
             workspace.factor.solve_many_in_place(&mut columns, BLOCK, &mut work)?;
@@ -61,7 +61,7 @@ impl ThirdCumulants {
                 *kappa += weighted_cubes(&weights, c);
             }
             for (k, kappa) in out.predictors.iter_mut().enumerate() {
-                let (nodes, values) = model.design().row(k);
+                let (nodes, values) = workspace.design.row(k);
                 let mut own = [0.0; BLOCK];
                 for (&j, a) in nodes.iter().zip(values) {
                     let column = &columns[j * BLOCK..(j + 1) * BLOCK];
@@ -89,7 +89,7 @@ impl ThirdCumulants {
         for i in 0..model.rows() {
             rows.neighbours(i, &mut near);
             for &k in &near {
-                let cube = covariance(model, workspace, i, k).powi(3);
+                let cube = covariance(workspace, i, k).powi(3);
                 out.predictors[i] += workspace.third[k] * cube;
                 out.pairs += workspace.third[i] * workspace.third[k] * cube;
             }
@@ -97,7 +97,7 @@ impl ThirdCumulants {
         for (j, kappa) in out.nodes.iter_mut().enumerate() {
             rows.near_node(j, &mut near);
             for &k in &near {
-                let (columns, values) = model.design().row(k);
+                let (columns, values) = workspace.design.row(k);
                 let c: f64 =
                     columns.iter().zip(values).map(|(&l, a)| a * workspace.inverse.entry(j, l).unwrap_or(0.0)).sum();
                 *kappa += workspace.third[k] * c * c * c;
@@ -124,7 +124,7 @@ impl ThirdCumulants {
             workspace.row_buffer[i] = workspace.fourth[i] * others / 6.0 + 0.5 * l3 * wider;
         }
         let mut means = vec![0.0; model.nodes()];
-        model.design().add_transposed(&workspace.row_buffer, &mut means);
+        workspace.design.add_transposed(&workspace.row_buffer, &mut means);
         workspace.factor.solve_in_place(&mut means, &mut workspace.solve)?;
         for (mean, variance) in means.iter_mut().zip(variances) {
             *mean = if *variance > 0.0 { *mean / variance.sqrt() } else { 0.0 };
@@ -143,8 +143,8 @@ fn weighted_cubes(weights: &[f64; BLOCK], c: &[f64; BLOCK]) -> f64 {
 }
 
 /// `S_ik` from the selected entries; a covariance beyond the pattern counts as zero.
-fn covariance(model: &LatentGaussianModel, workspace: &Workspace, i: usize, k: usize) -> f64 {
-    let ((rows, left), (columns, right)) = (model.design().row(i), model.design().row(k));
+fn covariance(workspace: &Workspace, i: usize, k: usize) -> f64 {
+    let ((rows, left), (columns, right)) = (workspace.design.row(i), workspace.design.row(k));
     let mut total = 0.0;
     for (&row, a) in rows.iter().zip(left) {
         for (&column, b) in columns.iter().zip(right) {

@@ -168,13 +168,13 @@ impl Moments {
             .collect();
         let predictors = (0..m)
             .map(|i| {
-                let (columns, values) = model.design().row(i);
+                let (columns, values) = workspace.design.row(i);
                 let moved: f64 = columns.iter().zip(values).map(|(&j, a)| a * shift(j)).sum();
                 let (skewness, relative) = third.map_or((0.0, 0.0), |third| third.predictor(i));
                 Moment::corrected(workspace.eta[i] + moved, workspace.predictor_variance[i], skewness, relative)
             })
             .collect();
-        let second_order = second_order(model, workspace, curved, third.map_or(0.0, |third| third.pairs_over_diagonal));
+        let second_order = second_order(workspace, curved, third.map_or(0.0, |third| third.pairs_over_diagonal));
         let cavities = (0..m).map(|i| cavity(workspace, i)).collect();
         let third_order_exact = third.is_none_or(|third| third.exact);
         Ok(Self { nodes, predictors, cavities, second_order, third_order_exact, third_order: complete })
@@ -214,7 +214,7 @@ fn cavity(workspace: &Workspace, i: usize) -> Cavity {
     Cavity { mean: mode - variance_without * slope, variance: variance_without }
 }
 
-fn second_order(model: &LatentGaussianModel, workspace: &mut Workspace, curved: bool, pairs: f64) -> SecondOrder {
+fn second_order(workspace: &mut Workspace, curved: bool, pairs: f64) -> SecondOrder {
     let rows = workspace.second.iter().zip(&workspace.predictor_variance);
     let effective_parameters = rows.map(|(l2, v)| -l2 * v).sum();
     let mut out = SecondOrder {
@@ -235,7 +235,7 @@ fn second_order(model: &LatentGaussianModel, workspace: &mut Workspace, curved: 
         }
         let terms = workspace.fourth.iter().zip(&workspace.predictor_variance);
         out.quartic = terms.map(|(l4, v)| l4 * v * v).sum::<f64>() / 8.0;
-        model.design().multiply(&workspace.mean_shift, &mut workspace.row_buffer);
+        workspace.design.multiply(&workspace.mean_shift, &mut workspace.row_buffer);
         let terms = workspace.third.iter().zip(&workspace.predictor_variance).zip(&workspace.row_buffer);
         out.cubic_shift = terms.map(|((l3, v), moved)| l3 * v * moved).sum::<f64>() / 4.0;
     }

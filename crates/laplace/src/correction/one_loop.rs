@@ -59,7 +59,7 @@ impl OneLoop {
         let variance = &workspace.predictor_variance;
         for (a, &i) in self.rows.iter().enumerate() {
             let own = &self.covariances[a * m..(a + 1) * m];
-            let curvature = if workspace.propagated { 0.0 } else { self.diagonal(model, workspace, i) };
+            let curvature = if workspace.propagated { 0.0 } else { self.diagonal(workspace, i) };
             self.add((a, a), curvature, &mut out);
             let strength = workspace.third[i] * variance[i];
             for (b, &k) in self.rows.iter().enumerate().take(a) {
@@ -75,8 +75,8 @@ impl OneLoop {
     }
 
     /// What stands on the diagonal of `M` around Laplace's approximation.
-    fn diagonal(&self, model: &LatentGaussianModel, workspace: &Workspace, i: usize) -> f64 {
-        let (nodes, values) = model.design().row(i);
+    fn diagonal(&self, workspace: &Workspace, i: usize) -> f64 {
+        let (nodes, values) = workspace.design.row(i);
         let moved: f64 = nodes.iter().zip(values).map(|(&j, a)| a * workspace.mean_shift[j]).sum();
         let v = workspace.predictor_variance[i];
         let l3 = workspace.third[i];

@@ -44,7 +44,7 @@ impl Approximation {
             return Ok((sd, logs));
         }
         let mut moved = vec![0.0; model.rows()];
-        model.design().multiply(&column, &mut moved);
+        workspace.design.multiply(&column, &mut moved);
         for (k, observations) in model.observations().iter().enumerate() {
             let rows = model.observation_rows(k);
             let slopes: Vec<f64> = moved[rows.clone()].iter().map(|moved| moved / sd).collect();

@@ -89,7 +89,7 @@ impl Approximation {
             None => {
                 let laplace = Self::evaluate(model, theta, mode, workspace, newton)?;
                 counts = (laplace.newton_steps, laplace.factorisations);
-                workspace.laplace_sites(model)
+                workspace.laplace_sites()
             }
         };
         let owners = OwnerThetas::new(model, theta);
@@ -128,9 +128,9 @@ struct Totals {
 
 impl Workspace {
     /// The quadratic expansion of the likelihood at the mode that the workspace holds.
-    fn laplace_sites(&self, model: &LatentGaussianModel) -> Sites {
+    fn laplace_sites(&self) -> Sites {
         let precision: Vec<f64> = self.second.iter().map(|l2| -l2).collect();
-        let zeta = self.eta.iter().zip(model.design().offset()).map(|(eta, offset)| eta - offset);
+        let zeta = self.eta.iter().zip(self.design.offset()).map(|(eta, offset)| eta - offset);
         let shift = self.first.iter().zip(&precision).zip(zeta).map(|((l1, t), zeta)| l1 + t * zeta).collect();
         Sites { precision, shift }
     }
@@ -166,7 +166,7 @@ impl Workspace {
             if distance < options.tolerance {
                 return Ok(count);
             }
-            for ((zeta, eta), offset) in self.row_buffer.iter_mut().zip(&self.eta).zip(model.design().offset()) {
+            for ((zeta, eta), offset) in self.row_buffer.iter_mut().zip(&self.eta).zip(self.design.offset()) {
                 *zeta = eta - offset;
             }
             iteration.advance(distance, &self.row_buffer, &self.predictor_variance);
@@ -196,9 +196,9 @@ impl Workspace {
             let nodes = model.effect_nodes(k);
             effect.model.pattern().multiply(&self.precision[k], &self.mean[nodes.clone()], &mut self.x[nodes])?;
         }
-        model.design().add_transposed(&sites.shift, &mut self.x);
+        self.design.add_transposed(&sites.shift, &mut self.x);
         self.factor.conditional_mean_in_place(&mut self.x, &mut self.solve)?;
-        self.set_eta(model);
+        self.set_eta();
         Ok(())
     }
 
@@ -212,7 +212,7 @@ impl Workspace {
     ) -> Result<(), LaplaceError> {
         for (k, observations) in model.observations().iter().enumerate() {
             let rows = model.observation_rows(k);
-            let offset = &model.design().offset()[rows.clone()];
+            let offset = &self.design.offset()[rows.clone()];
             let (eta, variance) = (&self.eta[rows.clone()], &self.predictor_variance[rows.clone()]);
             let (precision, shift) = (&sites.precision[rows.clone()], &sites.shift[rows.clone()]);
             let site = |row: usize| Site {
@@ -246,7 +246,7 @@ impl Workspace {
             self.tilt(model, owners, (&iteration.sites, &mut iteration.tilted), true)?;
         }
         for i in 0..model.rows() {
-            let zeta = self.eta[i] - model.design().offset()[i];
+            let zeta = self.eta[i] - self.design.offset()[i];
             self.first[i] = iteration.sites.shift[i] - iteration.sites.precision[i] * zeta;
             let (v, tilted) = (self.predictor_variance[i], &iteration.tilted[i]);
             // the vertices of an expansion whose loops at a single row are summed already: a fourth cumulant is a vertex of four
