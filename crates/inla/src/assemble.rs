@@ -5,10 +5,10 @@ use std::sync::Arc;
 use gmrf::LatentModel;
 use gmrf::latent::{FixedEffects, JointPrecision};
 use laplace::likelihood::Unobserved;
-use laplace::{Design, Effect, LatentGaussianModel, Link, Observations};
+use laplace::{Design, Effect, LatentGaussianModel, Link, Observations, ScaledEntry, Scaling};
 
 use crate::design_matrix::{FixedDesign, INTERCEPT, collinear_columns, response};
-use crate::effect::{PlacedEffect, effect_name, place};
+use crate::effect::{Factor, PlacedEffect, effect_name, place_all};
 use crate::error::InlaError;
 use crate::family::likelihood;
 use crate::fit::Resources;
@@ -51,12 +51,8 @@ pub(crate) fn assemble(
     }
     let (likelihood, link) = likelihood(specification, table, &y)?;
     let fixed = FixedDesign::new(formula, table)?;
-    let effects = formula
-        .effects
-        .iter()
-        .map(|call| place(call, table, &specification.effects, resources))
-        .collect::<Result<Vec<_>, _>>()?;
-    check_names(specification, &effects)?;
+    check_names(specification)?;
+    let effects = place_all(&formula.effects, table, &specification.effects, resources)?;
     let mut parts = Vec::new();
     let mut fixed_prior_sd = Vec::new();
     if !fixed.names.is_empty() {
@@ -79,7 +75,7 @@ pub(crate) fn assemble(
 }
 
 /// Every name of an effect is its own, and every section of options has its effect.
-fn check_names(specification: &ModelSpecification, effects: &[PlacedEffect]) -> Result<(), InlaError> {
+fn check_names(specification: &ModelSpecification) -> Result<(), InlaError> {
     let names: Vec<String> = specification.formula.effects.iter().map(effect_name).collect();
     for (k, name) in names.iter().enumerate() {
         if names[..k].contains(name) {
@@ -87,7 +83,6 @@ fn check_names(specification: &ModelSpecification, effects: &[PlacedEffect]) -> 
             return Err(InlaError::InvalidModel(reason));
         }
     }
-    debug_assert_eq!(names.len(), effects.len());
     if let Some(name) = specification.effects.keys().find(|name| !names.contains(name)) {
         let near = nearest(name, names.iter().map(String::as_str)).map(str::to_owned);
         return Err(InlaError::UnknownName { kind: "effect", name: name.clone(), nearest: near, known: names });
@@ -201,6 +196,16 @@ fn push_totals(
     Ok(totals)
 }
 
+/// The estimated factors of copies, in the order of the effects and of their copies.
+fn scalings(effects: &[PlacedEffect]) -> Vec<Scaling> {
+    let copies = effects.iter().flat_map(|effect| &effect.copies);
+    let free = copies.filter_map(|copy| match &copy.factor {
+        Factor::Fixed(_) => None,
+        Factor::Free(block) => Some(Scaling { name: copy.name.clone(), block: block.clone() }),
+    });
+    free.collect()
+}
+
 fn design(
     specification: &ModelSpecification,
     table: &Table,
@@ -218,15 +223,27 @@ fn design(
         Some(Source::Number(value)) => vec![*value; table.rows()],
         Some(Source::Column(name)) => table.complete_numeric(name)?.to_vec(),
     };
-    let mut design = Design::new(nodes);
-    let mut row = Vec::new();
+    let mut design = Design::with_scalings(nodes, scalings(effects));
+    let (mut row, mut scaled) = (Vec::new(), Vec::new());
     for i in 0..table.rows() {
         row.clear();
+        scaled.clear();
+        let mut scaling = 0;
         row.extend(fixed.columns.iter().enumerate().map(|(k, column)| (k, column[i])));
         for (effect, start) in effects.iter().zip(&starts) {
             row.extend(effect.row(i).map(|(node, weight)| (start + node, weight)));
+            for copy in &effect.copies {
+                let entries = copy.row(i).map(|(node, weight)| (start + node, weight));
+                match copy.factor {
+                    Factor::Fixed(factor) => row.extend(entries.map(|(node, weight)| (node, factor * weight))),
+                    Factor::Free(_) => {
+                        scaled.extend(entries.map(|(node, coefficient)| ScaledEntry { node, coefficient, scaling }));
+                        scaling += 1;
+                    }
+                }
+            }
         }
-        design.push_row(&row, fixed.offset[i] + offset[i]).map_err(InlaError::engine)?;
+        design.push_scaled_row(&row, &scaled, fixed.offset[i] + offset[i]).map_err(InlaError::engine)?;
     }
     Ok(design)
 }

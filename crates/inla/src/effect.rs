@@ -19,9 +19,11 @@ use crate::setting::{HyperDefault, HyperSetting, SpecialPrior};
 use crate::table::Table;
 
 mod coefficients;
+mod copies;
 mod generic;
 
 use coefficients::Coefficients;
+pub(crate) use copies::{Copied, Factor, place_all};
 
 /// The names of the latent models.
 pub const MODELS: [&str; 11] =
@@ -55,15 +57,24 @@ pub(crate) struct PlacedEffect {
     pub(crate) labels: Vec<(Option<String>, String)>,
     /// Whether its parts are coefficients of columns.
     pub(crate) coefficients: bool,
+    /// Where it enters the predictor again.
+    pub(crate) copies: Vec<Copied>,
 }
 
 impl PlacedEffect {
     /// The nodes of a row with their weights.
     pub(crate) fn row(&self, row: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
-        let columns =
-            self.nodes[row].map(|first| self.columns.iter().enumerate().map(move |(k, c)| (first + k, c[row])));
-        columns.into_iter().flatten()
+        nodes_of_row(&self.nodes, &self.columns, row)
     }
+}
+
+fn nodes_of_row<'a>(
+    nodes: &[Option<usize>],
+    columns: &'a [Vec<f64>],
+    row: usize,
+) -> impl Iterator<Item = (usize, f64)> + 'a {
+    let columns = nodes[row].map(|first| columns.iter().enumerate().map(move |(k, c)| (first + k, c[row])));
+    columns.into_iter().flatten()
 }
 
 /// The options of one effect.
@@ -166,7 +177,7 @@ fn own_options(model: &str) -> &'static [&'static str] {
 }
 
 /// The model that an effect's options describe, its nodes found in the data.
-pub(crate) fn place(
+fn place(
     call: &EffectCall,
     table: &Table,
     outside: &BTreeMap<String, BTreeMap<String, String>>,
@@ -405,7 +416,15 @@ fn arrange(
     if let Some(weights) = weights {
         columns.iter_mut().for_each(|column| column.iter_mut().zip(&weights).for_each(|(c, w)| *c *= w));
     }
-    Ok(PlacedEffect { name: options.name.clone(), model, nodes, columns, labels, coefficients: varying })
+    Ok(PlacedEffect {
+        name: options.name.clone(),
+        model,
+        nodes,
+        columns,
+        labels,
+        coefficients: varying,
+        copies: Vec::new(),
+    })
 }
 
 /// The part and the level of every node of one copy.

@@ -65,7 +65,7 @@ impl Table {
             }
         }
         let lines = Some(rows.iter().map(|(line, _)| *line).collect());
-        let mut table = Self { names: header.clone(), columns: Vec::new(), lines };
+        let mut table = Self { names: header.clone(), lines, ..Self::default() };
         for (index, name) in header.iter().enumerate() {
             table.columns.push(read_column(name, index, &rows)?);
         }

@@ -108,6 +108,8 @@ pub struct Table {
     names: Vec<String>,
     columns: Vec<Column>,
     lines: Option<Vec<u64>>,
+    /// Rows of the table that this one repeats below itself.
+    repeated: Option<usize>,
 }
 
 impl Table {
@@ -170,10 +172,38 @@ impl Table {
 
     /// Where `row` (from 0) stands in the data as the user sees it.
     pub fn place(&self, row: usize) -> Place {
+        let row = self.repeated.map_or(row, |rows| row % rows);
         match &self.lines {
             Some(lines) if row < lines.len() => Place::Line(lines[row]),
             _ => Place::Row(row + 1),
         }
+    }
+
+    /// This table with the rows of `other` below, a table of the same columns in which some stand for others: of `(name, source)` the
+    /// rows below have under `name` what `other` has under `source`.
+    pub(crate) fn below(&self, other: &Self, replaced: &[(String, String)]) -> Result<Self, InlaError> {
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for (name, above) in self.names.iter().zip(&self.columns) {
+            let source = replaced.iter().find(|(known, _)| known == name).map_or(name, |(_, source)| source);
+            columns.push(match (above, other.column(source)?) {
+                (Column::Numeric(above), Column::Numeric(below)) => Column::Numeric([above.as_slice(), below].concat()),
+                (Column::Text(above), Column::Text(below)) => {
+                    let texts = |text: &TextColumn| -> Vec<String> {
+                        text.codes
+                            .iter()
+                            .map(|code| code.map_or_else(String::new, |c| text.levels[c].clone()))
+                            .collect()
+                    };
+                    let all = [texts(above), texts(below)].concat();
+                    Column::Text(TextColumn::new(all.iter().map(String::as_str)))
+                }
+                _ => {
+                    let reason = format!("column {name:?} and column {source:?} are not both numbers or both texts");
+                    return Err(InlaError::InvalidModel(reason));
+                }
+            });
+        }
+        Ok(Self { names: self.names.clone(), columns, lines: self.lines.clone(), repeated: Some(other.rows()) })
     }
 
     /// Whether there is a column of this name.
