@@ -14,8 +14,19 @@ use crate::error::CliError;
 const TOP: [&str; 6] = ["data", "model", "effect", "fixed", "likelihood", "fit"];
 const MODEL: [&str; 11] =
     ["formula", "family", "link", "trials", "exposure", "weights", "scale", "offset", "event", "time2", "truncation"];
-const FIT: [&str; 8] =
-    ["integration", "grid_step", "grid_drop", "nodes", "approximation", "criteria", "certificate", "threads"];
+const FIT: [&str; 11] = [
+    "integration",
+    "grid_step",
+    "grid_drop",
+    "nodes",
+    "chains",
+    "tuning",
+    "draws",
+    "approximation",
+    "criteria",
+    "certificate",
+    "threads",
+];
 
 /// A model file that was read.
 #[derive(Debug)]

@@ -68,6 +68,10 @@ const TAIL: (f64, f64) = (0.7, 1.0);
 const DESIGNS: (f64, f64) = (0.1, 0.4);
 /// Skewness beyond which three moments say little of a density.
 const SKEWNESS: (f64, f64) = (1.5, 4.0);
+/// Split R̂ of the chains over the hyperparameters, less one.
+const R_HAT: (f64, f64) = (0.02, 0.1);
+/// Share of the draws whose trajectory diverged.
+const DIVERGED: (f64, f64) = (0.001, 0.05);
 /// Slope at the mode in standardised coordinates.
 const SLOPE: (f64, f64) = (0.05, 0.5);
 /// Effective parameters for each observation.
@@ -106,6 +110,27 @@ impl Fit {
         if !diagnostics.mode_converged {
             add(Verdict::Bad, "", "the mode of the hyperparameters was not found".to_owned());
         }
+        let theta = self.theta_names();
+        if diagnostics.design == "eb" && !theta.is_empty() {
+            let reason = format!(
+                "the {} hyperparameters stand at their mode: what they leave open is in no marginal; integration = \"nuts\" samples them",
+                theta.len()
+            );
+            add(Verdict::Doubtful, "hyperparameters", reason);
+        }
+        if let Some(sampling) = &diagnostics.sampling {
+            let (r_hat, j) = sampling.largest_r_hat;
+            let verdict = Verdict::of(r_hat - 1.0, R_HAT.0, R_HAT.1);
+            if verdict > Verdict::Good {
+                add(verdict, &theta[j], format!("the chains disagree on it: R̂ {r_hat:.3}; give more tuning and draws"));
+            }
+            let share = sampling.divergences as f64 / sampling.draws as f64;
+            let verdict = Verdict::of(share, DIVERGED.0, DIVERGED.1);
+            if verdict > Verdict::Good {
+                let reason = format!("{} of {} draws diverged", sampling.divergences, sampling.draws);
+                add(verdict, "hyperparameters", reason);
+            }
+        }
         let rung = diagnostics.approximation.rung;
         let share = diagnostics.second_order_share;
         let verdict = match rung {
@@ -142,8 +167,8 @@ impl Fit {
             let reason = format!("the Pareto index of its importance weights is {:.2}", node.tail_index);
             add(Verdict::of(node.tail_index.max(0.0), TAIL.0, TAIL.1), name, reason);
         }
-        // a grid follows the density outwards; the other designs stand on a Gaussian
-        let gaussian_design = self.posterior().diagnostics.design != "grid";
+        // a grid follows the density outwards, and so do chains; the other designs stand on a Gaussian
+        let gaussian_design = !["grid", "nuts"].contains(&self.posterior().diagnostics.design);
         for (k, index) in checks.design_tail_indices.iter().enumerate().filter(|_| gaussian_design) {
             let index = index.unwrap_or(0.0).max(0.0);
             let reason = format!("the tails of the hyperparameters are heavy there: Pareto index {index:.2}");

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use gmrf::{Graph, Reported, SymbolicFactor};
 use integration::design::GridOptions;
-use integration::{ExploreOptions, Map, Marginal, Parallel, Posterior, Rung, Sequential, Strategy, Summary};
+use integration::{
+    ExploreOptions, Map, Marginal, NutsOptions, Parallel, Posterior, Rung, Sequential, Strategy, Summary,
+};
 
 use crate::assemble::{Assembled, assemble};
 use crate::error::InlaError;
@@ -336,7 +338,7 @@ fn part_name(effect: &str, part: Option<&str>) -> String {
 }
 
 /// The names of the designs.
-const STRATEGIES: [&str; 5] = ["auto", "eb", "grid", "ccd", "gauss-hermite"];
+const STRATEGIES: [&str; 6] = ["auto", "eb", "grid", "ccd", "gauss-hermite", "nuts"];
 
 fn explore_options(fit: &FitOptions) -> Result<ExploreOptions, InlaError> {
     check_name("integration", &fit.integration, &STRATEGIES)?;
@@ -366,6 +368,7 @@ fn explore_options(fit: &FitOptions) -> Result<ExploreOptions, InlaError> {
         "grid" => Strategy::Grid(grid),
         "ccd" => Strategy::CentralComposite,
         "gauss-hermite" => Strategy::GaussHermite(fit.nodes),
+        "nuts" => Strategy::Nuts(NutsOptions { chains: fit.chains, tuning: fit.tuning, draws: fit.draws }),
         _ => Strategy::Automatic,
     };
     Ok(ExploreOptions {

@@ -134,6 +134,13 @@ impl Fit {
             "failed_points": diagnostics.failed_points.len(),
             "truncated": diagnostics.truncated,
             "moved": diagnostics.moved,
+            "sampling": diagnostics.sampling.as_ref().map(|s| json!({
+                "chains": s.chains,
+                "draws": s.draws,
+                "divergences": s.divergences,
+                "largest_r_hat": number(s.largest_r_hat.0),
+                "least_effective": number(s.least_effective),
+            })),
             "approximation": diagnostics.approximation.rung.name(),
             "approximation_reason": diagnostics.approximation.reason,
             "second_order_used": diagnostics.second_order_used,

@@ -62,7 +62,7 @@ impl Default for FixedPriors {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FitOptions {
-    /// `auto`, `eb`, `grid`, `ccd` or `gauss-hermite`.
+    /// `auto`, `eb`, `grid`, `ccd`, `gauss-hermite` or `nuts`.
     pub integration: String,
     /// Spacing of the grid in standard deviations; `None`: 0.5 for one hyperparameter, else 1.
     pub grid_step: Option<f64>,
@@ -70,6 +70,12 @@ pub struct FitOptions {
     pub grid_drop: f64,
     /// Nodes in each dimension of `gauss-hermite`. Default 7.
     pub nodes: usize,
+    /// Chains of `nuts`. Default 4.
+    pub chains: usize,
+    /// Draws of each chain that tune it and are thrown away. Default 300.
+    pub tuning: usize,
+    /// Draws of each chain that are kept. Default 500.
+    pub draws: usize,
     /// The rung of the approximation ladder: `auto`, `gaussian`, `simplified-laplace` or `ep`.
     pub approximation: String,
     /// Whether DIC, WAIC, CPO and PIT are computed. Default true.
@@ -87,6 +93,9 @@ impl Default for FitOptions {
             grid_step: None,
             grid_drop: 8.0,
             nodes: 7,
+            chains: 4,
+            tuning: 300,
+            draws: 500,
             approximation: "auto".to_owned(),
             criteria: true,
             certificate: true,

@@ -83,6 +83,17 @@ impl Fit {
             diagnostics.evaluations,
             diagnostics.factorisations
         );
+        if let Some(sampling) = &diagnostics.sampling {
+            let _ = writeln!(
+                out,
+                "{} chains, {} draws worth at least {:.0} independent ones, {} divergences, R̂ up to {:.3}",
+                sampling.chains,
+                sampling.draws,
+                sampling.least_effective,
+                sampling.divergences,
+                sampling.largest_r_hat.0
+            );
+        }
         let chosen = &diagnostics.approximation;
         let _ = writeln!(out, "approximation {}: {}", chosen.rung.name(), chosen.reason);
         let certificate = self.certificate();

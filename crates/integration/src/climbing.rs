@@ -54,6 +54,7 @@ impl<'a> Exploration<'a> {
             bends: Vec::new(),
             failed: Vec::new(),
             truncated: false,
+            sampling: None,
             with_second_order: false,
             mode,
             mode_time: Duration::ZERO,

@@ -282,6 +282,15 @@ impl<'a> Engine<'a> {
         })
     }
 
+    /// Value and gradient at one `theta` from `start`, on the calling thread: for several callers at a time.
+    ///
+    /// # Errors
+    /// Those of [`Approximation::evaluate`].
+    pub fn approximate_alone(&self, theta: &[f64], start: &Start) -> Result<ObjectiveValue, IntegrationError> {
+        let approximation = self.lease(false, |workspace| self.approximate_in(workspace, theta, Some(start)))?;
+        Ok(ObjectiveValue { value: approximation.log_posterior, gradient: approximation.gradient })
+    }
+
     /// Values and gradients of a batch, all from `start`, in order.
     pub fn approximate_batch(
         &self,

@@ -36,6 +36,14 @@ pub enum IntegrationError {
         /// The first failure.
         reason: String,
     },
+    /// A chain over the hyperparameters cannot go on.
+    #[error("chain {chain} over the hyperparameters stopped: {reason}; give integration = \"ccd\" or stronger priors")]
+    Sampler {
+        /// The chain, from 0.
+        chain: usize,
+        /// Why.
+        reason: String,
+    },
     /// The caller asked to stop.
     #[error("the fit was cancelled")]
     Cancelled,

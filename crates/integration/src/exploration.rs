@@ -20,6 +20,7 @@ use crate::marginal::Marginal;
 use crate::mode::Mode;
 use crate::posterior::{Diagnostics, Evidence, ExploreOptions, IntegrationPoint, Posterior, Strategy, Timing};
 use crate::rung::{Chosen, Rung};
+use crate::sampling::{NutsOptions, SamplingReport};
 use crate::skeleton::Skeleton;
 use crate::skewed::SkewedGaussian;
 
@@ -49,6 +50,8 @@ pub(crate) struct Exploration<'a> {
     pub(crate) centre: Option<PointEvaluation>,
     pub(crate) failed: Vec<(Vec<f64>, String)>,
     pub(crate) truncated: bool,
+    /// What the chains said, if there were some.
+    pub(crate) sampling: Option<SamplingReport>,
     /// Whether the second-order terms weigh the design.
     pub(crate) with_second_order: bool,
     pub(crate) mode: Mode,
@@ -62,8 +65,11 @@ impl Exploration<'_> {
         let p = self.mode.theta.len();
         let (strategy, name) = self.strategy();
         let has_derived = !self.engine.model().derived().is_empty();
-        let mut axes =
-            if needs_axes(strategy, p) || (p > 0 && has_derived) { self.evaluate_axes()? } else { Vec::new() };
+        let mut axes = if needs_axes(strategy, p) || (p > 0 && has_derived && !is_sampled(strategy)) {
+            self.evaluate_axes()?
+        } else {
+            Vec::new()
+        };
         let mut evaluated = self.evaluate_design(strategy, &axes)?;
         let used = self.uses_second_order(&evaluated);
         if self.with_second_order && !used && matches!(strategy, Strategy::Grid(_)) {
@@ -74,7 +80,7 @@ impl Exploration<'_> {
         self.with_second_order = used;
         let mut moved = false;
         let mut log_weights = evaluated.log_weights(used);
-        if !matches!(strategy, Strategy::Grid(_) | Strategy::EmpiricalBayes) && p > 0 {
+        if !matches!(strategy, Strategy::Grid(_) | Strategy::EmpiricalBayes | Strategy::Nuts(_)) && p > 0 {
             let mean = weighted_mean(&evaluated, &normalised(&log_weights));
             if mean.iter().any(|z| z.abs() > FURTHEST_CENTRE) {
                 self.map.mode = self.map.theta(&mean);
@@ -122,6 +128,11 @@ impl Exploration<'_> {
             }
             Strategy::CentralComposite if p > 0 => central_composite(&Self::skewness_scales(axes))?,
             Strategy::GaussHermite(k) if p > 0 => product_gauss_hermite(p, k)?,
+            Strategy::Nuts(options) if p > 0 => {
+                let (evaluated, report) = self.sample(options)?;
+                self.sampling = Some(report);
+                return Ok(evaluated);
+            }
             _ => empirical_bayes(p),
         };
         let zs: Vec<Vec<f64>> = design.iter().map(|point| point.z.clone()).collect();
@@ -364,6 +375,7 @@ impl Exploration<'_> {
             third_order_exact: evaluated.points.iter().all(|point| point.moments.third_order_exact),
             effective_parameters: best.map_or(0.0, |point| point.moments.second_order.effective_parameters),
             design,
+            sampling: self.sampling,
             approximation: self.approximation.clone(),
         }
     }
@@ -371,17 +383,26 @@ impl Exploration<'_> {
 
 /// Marginals of more than two hyperparameters are read from the axes, and the composite design is stretched along them.
 fn needs_axes(strategy: Strategy, p: usize) -> bool {
-    p > 2 || (p > 0 && strategy == Strategy::CentralComposite)
+    !is_sampled(strategy) && (p > 2 || (p > 0 && strategy == Strategy::CentralComposite))
+}
+
+fn is_sampled(strategy: Strategy) -> bool {
+    matches!(strategy, Strategy::Nuts(_))
 }
 
 /// Operations of a factor below which some 270 evaluations for three hyperparameters take a fraction of a second.
 const CHEAP: f64 = 1e5;
+/// Hyperparameters that are sampled without being asked to, and operations of a factor up to which some 20 000 evaluations take a
+/// minute or so.
+const MOST_SAMPLED: usize = 50;
+const AFFORDABLE: f64 = 1e6;
 
 /// The strategy that `Automatic` stands for, and its name.
 fn chosen(strategy: Strategy, p: usize, operations: f64) -> (Strategy, &'static str) {
     let strategy = match strategy {
         Strategy::Automatic if p <= 2 || (p == 3 && operations < CHEAP) => Strategy::Grid(None),
         Strategy::Automatic if p <= 15 => Strategy::CentralComposite,
+        Strategy::Automatic if p <= MOST_SAMPLED && operations < AFFORDABLE => Strategy::Nuts(NutsOptions::default()),
         Strategy::Automatic => Strategy::EmpiricalBayes,
         other => other,
     };
@@ -390,6 +411,7 @@ fn chosen(strategy: Strategy, p: usize, operations: f64) -> (Strategy, &'static 
         Strategy::Grid(_) => "grid",
         Strategy::CentralComposite => "ccd",
         Strategy::GaussHermite(_) => "gauss-hermite",
+        Strategy::Nuts(_) => "nuts",
         Strategy::EmpiricalBayes | Strategy::Automatic => "eb",
     };
     (strategy, name)
@@ -406,6 +428,7 @@ pub(crate) fn predicted_points(strategy: Strategy, model: &laplace::LatentGaussi
         Strategy::GaussHermite(k) => k.saturating_pow(p as u32).min(100_000),
         // a fraction of the factorial design, the axes and the centre; and the skeleton
         Strategy::CentralComposite => 1 + 4 * p + (1 << p.min(7)),
+        Strategy::Nuts(options) => options.kept(model.nodes() + model.rows()),
         Strategy::EmpiricalBayes | Strategy::Automatic => 1,
     }
 }

@@ -134,6 +134,11 @@ impl Joint {
         Self { thetas, weights: normalised(&logs) }
     }
 
+    /// From the points of a design that are draws themselves.
+    pub(crate) fn given(thetas: Vec<Vec<f64>>, weights: Vec<f64>) -> Self {
+        Self { thetas, weights }
+    }
+
     /// Mean and standard deviation of a function.
     fn moments(&self, values: &[f64]) -> (f64, f64) {
         let mean: f64 = values.iter().zip(&self.weights).map(|(v, w)| w * v).sum();

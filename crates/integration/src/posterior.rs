@@ -15,12 +15,13 @@ use crate::hessian::Reparametrisation;
 use crate::marginal::Marginal;
 use crate::mode::{Mode, ModeOptions};
 use crate::rung::{Chosen, Rung};
+use crate::sampling::{NutsOptions, SamplingReport};
 
 /// How the hyperparameters are integrated out.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Strategy {
-    /// Grid for up to two hyperparameters (three where a factor is cheap), central composite design up to fifteen, the mode
-    /// alone beyond.
+    /// Grid for up to two hyperparameters (three where a factor is cheap), central composite design up to fifteen, the no-U-turn
+    /// sampler up to fifty where it takes a minute or so, the mode alone beyond.
     #[default]
     Automatic,
     /// The mode alone.
@@ -31,6 +32,8 @@ pub enum Strategy {
     CentralComposite,
     /// Product Gauss–Hermite with this many nodes in each dimension.
     GaussHermite(usize),
+    /// Draws of the no-U-turn sampler.
+    Nuts(NutsOptions),
 }
 
 /// Options of [`Posterior::explore`].
@@ -119,6 +122,8 @@ pub struct Diagnostics {
     pub effective_parameters: f64,
     /// Name of the design.
     pub design: &'static str,
+    /// What the chains say of themselves, where `θ` was sampled.
+    pub sampling: Option<SamplingReport>,
     /// The rung of the approximation ladder, and why.
     pub approximation: Chosen,
 }

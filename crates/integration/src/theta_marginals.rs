@@ -20,6 +20,12 @@ fn moved(marginal: Marginal, (mean, sd): (f64, f64)) -> Marginal {
     }
 }
 
+/// The draws of a sampled design.
+fn sampled(evaluated: &Evaluated, with: bool) -> Joint {
+    let thetas = evaluated.points.iter().map(|point| point.approximation.theta.clone()).collect();
+    Joint::given(thetas, normalised(&evaluated.log_weights(with)))
+}
+
 impl Exploration<'_> {
     /// Without the second-order terms, and as they are used: of the hyperparameters and of what is derived from them.
     pub(crate) fn theta_marginals(
@@ -34,6 +40,11 @@ impl Exploration<'_> {
             let chosen: Vec<Axis> =
                 axes.iter().map(|(corrected, plain)| if with { corrected } else { plain }).cloned().collect();
             let lattice = evaluated.lattice(with);
+            if self.sampling.is_some() {
+                let joint = sampled(evaluated, with);
+                let derived = if has_derived { self.derived(Some(&joint)) } else { Vec::new() };
+                return (joint.marginals(<[f64]>::to_vec), derived);
+            }
             let needed = (lattice.is_none() && self.map.mode.len() > 2) || (has_derived && with == used);
             let joint = (needed && !axes.is_empty()).then(|| self.joint(evaluated, axes, &chosen));
             let derived = if has_derived && with == used { self.derived(joint.as_ref()) } else { Vec::new() };
