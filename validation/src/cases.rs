@@ -27,14 +27,17 @@ pub struct Case {
 }
 
 impl Case {
-    /// Fits the case by a rung of the approximation ladder, `auto` or its name.
+    /// Fits the case by a rung of the approximation ladder, `auto` or its name, or with its hyperparameters sampled: `nuts`.
     ///
     /// # Errors
     /// Those of the engine.
     pub fn fit(&self, approximation: &str) -> Result<Fit, Failure> {
         let resources = Resources { directory: Some(self.directory.clone()), ..Resources::default() };
         let mut specification = self.specification.clone();
-        approximation.clone_into(&mut specification.fit.approximation);
+        match approximation {
+            "nuts" => approximation.clone_into(&mut specification.fit.integration),
+            rung => rung.clone_into(&mut specification.fit.approximation),
+        }
         Ok(Fit::new(&specification, &self.table, &resources)?)
     }
 

@@ -70,6 +70,8 @@ const DESIGNS: (f64, f64) = (0.1, 0.4);
 const SKEWNESS: (f64, f64) = (1.5, 4.0);
 /// Split R̂ of the chains over the hyperparameters, less one.
 const R_HAT: (f64, f64) = (0.02, 0.1);
+/// Independent draws that the chains must be worth for a good and a doubtful fit: 400 leave 0.05 standard deviations of Monte Carlo error.
+const EFFECTIVE: (f64, f64) = (400.0, 100.0);
 /// Share of the draws whose trajectory diverged.
 const DIVERGED: (f64, f64) = (0.001, 0.05);
 /// Slope at the mode in standardised coordinates.
@@ -123,6 +125,12 @@ impl Fit {
             let verdict = Verdict::of(r_hat - 1.0, R_HAT.0, R_HAT.1);
             if verdict > Verdict::Good {
                 add(verdict, &theta[j], format!("the chains disagree on it: R̂ {r_hat:.3}; give more tuning and draws"));
+            }
+            let least = sampling.least_effective;
+            let verdict = Verdict::of(1.0 / least, 1.0 / EFFECTIVE.0, 1.0 / EFFECTIVE.1);
+            if verdict > Verdict::Good {
+                let reason = format!("the chains are worth {least:.0} independent draws; give more");
+                add(verdict, "hyperparameters", reason);
             }
             let share = sampling.divergences as f64 / sampling.draws as f64;
             let verdict = Verdict::of(share, DIVERGED.0, DIVERGED.1);

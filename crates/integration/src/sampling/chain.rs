@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 
 use nuts_rs::rand::{Rng, SeedableRng};
-use nuts_rs::{
-    Chain, CpuLogpFunc, CpuMath, CpuMathError, DiagNutsSettings, HasDims, KineticEnergyKind, LogpError, Settings,
-};
+use nuts_rs::{Chain, CpuLogpFunc, CpuMath, CpuMathError, DiagNutsSettings, HasDims, LogpError, Settings};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -83,13 +81,9 @@ pub(crate) fn run(
         num_tune: tuning as u64,
         num_draws: draws as u64,
         maxdepth: MOST_DOUBLINGS,
-        // the leapfrog step that is exact for the standard normal density, which the coordinates make this one resemble
-        trajectory_kind: KineticEnergyKind::ExactNormal,
         ..DiagNutsSettings::default()
     };
-    let steps = &mut settings.adapt_options.step_size_settings;
-    steps.target_accept = ACCEPTANCE;
-    steps.adapt_options.dual_average.max_step_size = std::f64::consts::FRAC_PI_2;
+    settings.adapt_options.step_size_settings.target_accept = ACCEPTANCE;
     let mut random = ChaCha8Rng::seed_from_u64(seed.wrapping_add(chain as u64));
     // a start from the bulk of the density, nearer to the mode where that fails
     let mut start: Vec<f64> = (0..p).map(|_| StandardNormal.sample(&mut random)).collect();

@@ -58,6 +58,21 @@ pub fn effective_draws(chains: &[Vec<f64>]) -> f64 {
     total / sum.max(1.0 / total.log10())
 }
 
+/// The least of what the chains are worth for the centre and for the 5 % and 95 % points (Vehtari et al. 2021, §4.3, without ranks).
+pub fn least_effective_draws(chains: &[Vec<f64>]) -> f64 {
+    let mut sorted: Vec<f64> = chains.concat();
+    sorted.sort_by(f64::total_cmp);
+    if sorted.is_empty() {
+        return 0.0;
+    }
+    let tail = |share: f64| {
+        let cut = sorted[(share * (sorted.len() - 1) as f64) as usize];
+        let below = |chain: &Vec<f64>| chain.iter().map(|x| f64::from(u8::from(*x <= cut))).collect();
+        effective_draws(&chains.iter().map(below).collect::<Vec<Vec<f64>>>())
+    };
+    effective_draws(chains).min(tail(0.05)).min(tail(0.95))
+}
+
 fn mean_and_variance(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
@@ -97,7 +112,11 @@ mod tests {
         let mut chains: Vec<Vec<f64>> = (0..4).map(|k| autoregression(0.5, 500, k)).collect();
         chains[3].iter_mut().for_each(|x| *x += 1.0);
         assert!(split_r_hat(&chains) > 1.05);
-        assert!(effective_draws(&chains) < 100.0);
+        assert!(effective_draws(&chains) < 100.0 && least_effective_draws(&chains) < 100.0);
+        // the centre mixes, the tail is visited once
+        let mut chains: Vec<Vec<f64>> = (0..4).map(|k| autoregression(0.0, 500, k)).collect();
+        chains[0][100..160].iter_mut().for_each(|x| *x = 2.5 + 0.01 * *x);
+        assert!(least_effective_draws(&chains) < 0.25 * effective_draws(&chains));
         assert!(split_r_hat(&[vec![1.0, 2.0, 3.0]]).is_nan());
     }
 }

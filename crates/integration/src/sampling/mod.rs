@@ -16,7 +16,7 @@ use crate::objective::ObjectiveValue;
 
 use bridge::Proposal;
 use chain::ChainDraws;
-use convergence::{effective_draws, split_r_hat};
+use convergence::{least_effective_draws, split_r_hat};
 
 /// The seed: results do not depend on it but for the Monte Carlo error.
 const SEED: u64 = 20_11;
@@ -55,7 +55,7 @@ pub struct SamplingReport {
     pub divergences: usize,
     /// The largest split `R̂`, and whose it is among the free hyperparameters.
     pub largest_r_hat: (f64, usize),
-    /// The least effective number of draws of a hyperparameter.
+    /// The least effective number of draws of a hyperparameter, of its centre or of a tail.
     pub least_effective: f64,
 }
 
@@ -156,7 +156,7 @@ impl Exploration<'_> {
             if r_hat > largest.0 {
                 largest = (r_hat, j);
             }
-            least = least.min(effective_draws(&chains));
+            least = least.min(least_effective_draws(&chains));
         }
         SamplingReport {
             chains: chains.len(),
