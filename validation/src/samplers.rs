@@ -6,6 +6,7 @@
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 use inla::{Fit, JointPrior, ModelSpecification, Resources, Table};
+use integration::sampling::convergence::effective_draws;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
 use rand_distr::{ChiSquared, Distribution as _, Gamma, StandardNormal};
@@ -52,7 +53,7 @@ fn inverse(matrix: &Mat<f64>) -> Result<Mat<f64>, Failure> {
 }
 
 /// The most columns: small matrices stay on the stack, as in a sampler that is written for speed.
-const MOST: usize = 8;
+const MOST: usize = 12;
 
 /// A draw of `N(P⁻¹b, P⁻¹)`.
 fn normal(precision: &Mat<f64>, b: &Mat<f64>, random: &mut ChaCha12Rng) -> Result<Mat<f64>, Failure> {
@@ -224,6 +225,27 @@ impl Hierarchy {
         self.groups.iter().map(of).collect()
     }
 
+    /// Scores with `columns` columns: `columns (columns + 1)/2` parameters of the covariance matrix and one of the noise.
+    pub fn wide(seed: u64, columns: usize, groups: usize) -> Self {
+        let mut random = ChaCha12Rng::seed_from_u64(seed);
+        let mut noise = move || -> f64 { StandardNormal.sample(&mut random) };
+        let mut group = || {
+            let common = noise();
+            let beta: Vec<f64> =
+                (0..columns).map(|k| 0.2 * k as f64 + 0.5 * common + (0.9 - 0.08 * k as f64) * noise()).collect();
+            let row = |noise: &mut dyn FnMut() -> f64| {
+                std::iter::once(1.0).chain((1..columns).map(|_| noise())).collect::<Vec<f64>>()
+            };
+            let rows: Vec<Vec<f64>> = (0..25).map(|_| row(&mut noise)).collect();
+            let y = rows.iter().map(|row| row.iter().zip(&beta).map(|(x, b)| x * b).sum::<f64>() + noise()).collect();
+            Group { rows, y }
+        };
+        let groups = (0..groups).map(|_| group()).collect();
+        let diagonal = |a: f64| Mat::from_fn(columns, columns, |i, j| if i == j { a } else { 0.0 });
+        let (covariance, rate, degrees) = (diagonal(10.0), diagonal(2.0), columns as f64 + 2.0);
+        Self { groups, columns, mean: vec![0.0; columns], covariance, degrees, rate, noise: Some((1.0, 0.5)) }
+    }
+
     /// The engine's fit of the same model.
     ///
     /// # Errors
@@ -314,24 +336,12 @@ fn metropolis(
     Ok(())
 }
 
-/// Mean, standard deviation and effective sample size of a chain (initial monotone sequence, Geyer 1992).
+/// Mean, standard deviation and effective number of draws of a chain.
 pub fn chain_summary(draws: &[f64]) -> (f64, f64, f64) {
     let n = draws.len() as f64;
     let mean = draws.iter().sum::<f64>() / n;
-    let covariance =
-        |lag: usize| draws.iter().zip(&draws[lag..]).map(|(a, b)| (a - mean) * (b - mean)).sum::<f64>() / n;
-    let variance = covariance(0);
-    let (mut sum, mut lag, mut last) = (-1.0, 0, f64::INFINITY);
-    while 2 * lag + 1 < draws.len() / 2 {
-        let pair = (covariance(2 * lag) + covariance(2 * lag + 1)) / variance;
-        if pair <= 0.0 {
-            break;
-        }
-        last = pair.min(last);
-        sum += 2.0 * last;
-        lag += 1;
-    }
-    (mean, variance.sqrt(), n / sum.max(1.0 / n))
+    let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+    (mean, variance.sqrt(), effective_draws(&[draws.to_vec()]))
 }
 
 #[cfg(test)]
@@ -359,25 +369,12 @@ mod tests {
     }
 
     #[test]
-    fn an_autoregression_has_its_effective_sample_size() {
-        let mut random = ChaCha12Rng::seed_from_u64(2);
-        let mut x = 0.0;
-        let draws: Vec<f64> = (0..200_000)
-            .map(|_| {
-                let noise: f64 = StandardNormal.sample(&mut random);
-                x = 0.8 * x + 0.6 * noise;
-                x
-            })
-            .collect();
-        // n (1 − ρ)/(1 + ρ) = 22222; the sum over some 60 lags of 200 000 draws has a relative error near √(2·60/2·10⁵) = 0.025,
-        // and stops at the first negative pair
-        let (mean, sd, effective) = chain_summary(&draws);
-        assert!(mean.abs() < 0.03 && (sd - 1.0).abs() < 0.03 && (effective / 22222.0 - 1.0).abs() < 0.1, "{effective}");
-    }
-
-    #[test]
     fn samplers_and_engine_agree() {
-        for (data, iterations, bar) in [(Hierarchy::scores(1), 3000, 0.05), (Hierarchy::counts(1), 6000, 0.1)] {
+        // beyond fifteen hyperparameters they are sampled: two thousand draws leave 0.03 standard deviations themselves
+        let wide = Hierarchy::wide(1, 6, 25);
+        for (data, iterations, bar) in
+            [(Hierarchy::scores(1), 3000, 0.05), (Hierarchy::counts(1), 6000, 0.1), (wide, 6000, 0.1)]
+        {
             let draws = data.sample(iterations, 7).unwrap();
             let fit = data.fit().unwrap();
             for ((name, mean, _), draws) in data.summaries(&fit).iter().zip(&draws.scalars) {
