@@ -246,6 +246,30 @@ impl Hierarchy {
         Self { groups, columns, mean: vec![0.0; columns], covariance, degrees, rate, noise: Some((1.0, 0.5)) }
     }
 
+    /// The same model in other coordinates of the coefficients, `β = Tβ′`, its priors carried over: every density of the data is the
+    /// same.
+    ///
+    /// # Errors
+    /// `T` is singular.
+    pub fn in_basis(&self, basis: &Mat<f64>) -> Result<Self, Failure> {
+        let p = self.columns;
+        let back = basis.partial_piv_lu().solve(Mat::<f64>::identity(p, p));
+        let moved = |row: &Vec<f64>| (0..p).map(|j| (0..p).map(|i| row[i] * basis[(i, j)]).sum()).collect();
+        let group = |g: &Group| Group { rows: g.rows.iter().map(moved).collect(), y: g.y.clone() };
+        let congruent = |matrix: &Mat<f64>| {
+            let product = &back * matrix * back.transpose();
+            // symmetric to the last bit
+            Mat::from_fn(p, p, |i, j| 0.5 * (product[(i, j)] + product[(j, i)]))
+        };
+        Ok(Self {
+            groups: self.groups.iter().map(group).collect(),
+            mean: (0..p).map(|i| (0..p).map(|j| back[(i, j)] * self.mean[j]).sum()).collect(),
+            covariance: congruent(&self.covariance),
+            rate: congruent(&self.rate),
+            ..self.clone()
+        })
+    }
+
     /// The engine's fit of the same model.
     ///
     /// # Errors
@@ -366,6 +390,28 @@ mod tests {
             assert!((position[(i, 0)] / f64::from(n) - solved[(i, 0)]).abs() < 0.04);
             (0..2).for_each(|j| assert!((precision[(i, j)] / f64::from(n) - expected[(i, j)]).abs() < 0.12));
         }
+    }
+
+    #[test]
+    fn the_evidence_of_a_polynomial_does_not_depend_on_its_basis() {
+        let legendre = Hierarchy::counts(1);
+        // monomials of x in (0, 1], t = 2x − 1 the argument of Legendre's polynomials: P_k(t) in powers of x, one column each
+        let powers = [
+            [1.0, -1.0, 1.0, -1.0, 1.0],
+            [0.0, 2.0, -6.0, 12.0, -20.0],
+            [0.0, 0.0, 6.0, -30.0, 90.0],
+            [0.0, 0.0, 0.0, 20.0, -140.0],
+            [0.0, 0.0, 0.0, 0.0, 70.0],
+        ];
+        let powers = Mat::from_fn(5, 5, |i, j| powers[i][j]);
+        let back = powers.partial_piv_lu().solve(Mat::<f64>::identity(5, 5));
+        let raw = legendre.in_basis(&back).unwrap();
+        let row = &raw.groups[0].rows[19];
+        assert!((0..5).all(|k| (row[k] - row[1].powi(k as i32)).abs() < 1e-9), "{row:?}");
+        let evidence = |data: &Hierarchy| data.fit().unwrap().log_marginal_likelihood();
+        let (one, other) = (evidence(&legendre), evidence(&raw));
+        // nothing is tuned: both set out from their defaults
+        assert!((one - other).abs() < 0.1, "{one} {other}");
     }
 
     #[test]
