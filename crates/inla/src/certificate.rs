@@ -86,6 +86,7 @@ impl Fit {
     /// certificate says that long MCMC on the same model would give the same marginals.
     pub fn certificate(&self) -> Certificate {
         let mut findings = self.findings_of_the_fit();
+        findings.extend(self.findings_of_the_integration());
         match &self.posterior().checks {
             Some(checks) => findings.extend(self.findings_of_checks(checks)),
             None => findings.push(Finding {
@@ -112,6 +113,29 @@ impl Fit {
         if !diagnostics.mode_converged {
             add(Verdict::Bad, "", "the mode of the hyperparameters was not found".to_owned());
         }
+        let rung = diagnostics.approximation.rung;
+        let share = diagnostics.second_order_share;
+        let verdict = match rung {
+            _ if self.is_gaussian() => Verdict::Good,
+            // what this rung leaves out altogether
+            Rung::Gaussian => Verdict::of(share, 0.001, 0.05),
+            _ => Verdict::of(share, CORRECTION.0, CORRECTION.1),
+        };
+        if verdict > Verdict::Good {
+            let reason =
+                format!("the corrections beyond {} reach {share:.3} nats for each effective parameter", rung.name());
+            add(verdict, "likelihood", reason);
+        }
+        findings
+    }
+
+    /// What the integration over the hyperparameters says of itself.
+    fn findings_of_the_integration(&self) -> Vec<Finding> {
+        let diagnostics = &self.posterior().diagnostics;
+        let mut findings = Vec::new();
+        let mut add = |verdict: Verdict, culprit: &str, reason: String| {
+            findings.push(Finding { verdict, culprit: culprit.to_owned(), reason });
+        };
         let theta = self.theta_names();
         if diagnostics.design == "eb" && !theta.is_empty() {
             let reason = format!(
@@ -119,6 +143,18 @@ impl Fit {
                 theta.len()
             );
             add(Verdict::Doubtful, "hyperparameters", reason);
+        }
+        if let Some(importance) = &diagnostics.importance {
+            let index = importance.tail_index.max(0.0);
+            let verdict = Verdict::of(index, TAIL.0, TAIL.1);
+            let verdict = verdict.max(Verdict::of(1.0 / importance.effective, 1.0 / EFFECTIVE.0, 1.0 / EFFECTIVE.1));
+            if verdict > Verdict::Good {
+                let worth = importance.effective;
+                let reason = format!(
+                    "the weighed draws are worth {worth:.0} independent ones, their Pareto index is {index:.2}"
+                );
+                add(verdict, "hyperparameters", reason);
+            }
         }
         if let Some(sampling) = &diagnostics.sampling {
             let (r_hat, j) = sampling.largest_r_hat;
@@ -138,19 +174,6 @@ impl Fit {
                 let reason = format!("{} of {} draws diverged", sampling.divergences, sampling.draws);
                 add(verdict, "hyperparameters", reason);
             }
-        }
-        let rung = diagnostics.approximation.rung;
-        let share = diagnostics.second_order_share;
-        let verdict = match rung {
-            _ if self.is_gaussian() => Verdict::Good,
-            // what this rung leaves out altogether
-            Rung::Gaussian => Verdict::of(share, 0.001, 0.05),
-            _ => Verdict::of(share, CORRECTION.0, CORRECTION.1),
-        };
-        if verdict > Verdict::Good {
-            let reason =
-                format!("the corrections beyond {} reach {share:.3} nats for each effective parameter", rung.name());
-            add(verdict, "likelihood", reason);
         }
         findings
     }
@@ -175,8 +198,8 @@ impl Fit {
             let reason = format!("the Pareto index of its importance weights is {:.2}", node.tail_index);
             add(Verdict::of(node.tail_index.max(0.0), TAIL.0, TAIL.1), name, reason);
         }
-        // a grid follows the density outwards, and so do chains; the other designs stand on a Gaussian
-        let gaussian_design = !["grid", "nuts"].contains(&self.posterior().diagnostics.design);
+        // a grid follows the density outwards, and so do chains and weighed draws; the other designs stand on a Gaussian
+        let gaussian_design = !["grid", "nuts", "importance"].contains(&self.posterior().diagnostics.design);
         for (k, index) in checks.design_tail_indices.iter().enumerate().filter(|_| gaussian_design) {
             let index = index.unwrap_or(0.0).max(0.0);
             let reason = format!("the tails of the hyperparameters are heavy there: Pareto index {index:.2}");

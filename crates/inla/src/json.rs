@@ -141,6 +141,11 @@ impl Fit {
                 "largest_r_hat": number(s.largest_r_hat.0),
                 "least_effective": number(s.least_effective),
             })),
+            "importance": diagnostics.importance.as_ref().map(|i| json!({
+                "draws": i.draws,
+                "effective": number(i.effective),
+                "tail_index": number(i.tail_index),
+            })),
             "approximation": diagnostics.approximation.rung.name(),
             "approximation_reason": diagnostics.approximation.reason,
             "second_order_used": diagnostics.second_order_used,

@@ -83,6 +83,30 @@ impl Fit {
             diagnostics.evaluations,
             diagnostics.factorisations
         );
+        out.push_str(&self.draws_text());
+        let chosen = &diagnostics.approximation;
+        let _ = writeln!(out, "approximation {}: {}", chosen.rung.name(), chosen.reason);
+        let certificate = self.certificate();
+        let _ = writeln!(out, "certificate {}", certificate.verdict.name());
+        for finding in &certificate.findings {
+            let verdict = if finding.verdict == Verdict::Good { "remark" } else { finding.verdict.name() };
+            let culprit = if finding.culprit.is_empty() { String::new() } else { format!("{}: ", finding.culprit) };
+            let _ = writeln!(out, "{verdict}: {culprit}{}", finding.reason);
+        }
+        out
+    }
+
+    /// What draws of the hyperparameters say of themselves.
+    fn draws_text(&self) -> String {
+        let diagnostics = &self.posterior().diagnostics;
+        let mut out = String::new();
+        if let Some(importance) = &diagnostics.importance {
+            let _ = writeln!(
+                out,
+                "{} weighed draws worth {:.0} independent ones, Pareto index {:.2}",
+                importance.draws, importance.effective, importance.tail_index
+            );
+        }
         if let Some(sampling) = &diagnostics.sampling {
             let _ = writeln!(
                 out,
@@ -93,15 +117,6 @@ impl Fit {
                 sampling.divergences,
                 sampling.largest_r_hat.0
             );
-        }
-        let chosen = &diagnostics.approximation;
-        let _ = writeln!(out, "approximation {}: {}", chosen.rung.name(), chosen.reason);
-        let certificate = self.certificate();
-        let _ = writeln!(out, "certificate {}", certificate.verdict.name());
-        for finding in &certificate.findings {
-            let verdict = if finding.verdict == Verdict::Good { "remark" } else { finding.verdict.name() };
-            let culprit = if finding.culprit.is_empty() { String::new() } else { format!("{}: ", finding.culprit) };
-            let _ = writeln!(out, "{verdict}: {culprit}{}", finding.reason);
         }
         out
     }

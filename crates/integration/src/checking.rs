@@ -62,13 +62,13 @@ impl Exploration<'_> {
     }
 
     /// Between the moments of the design and those of the marginals, which read more than its points.
-    fn design_difference(
+    pub(crate) fn design_difference(
         &self,
         evaluated: &Evaluated,
         weights: &[f64],
         marginals: &[Marginal],
     ) -> Option<DesignDifference> {
-        if evaluated.points.len() < 2 {
+        if evaluated.points.len() < 2 || self.draws.is_some() {
             return None;
         }
         let theta = |k: usize, j: usize| evaluated.points[k].approximation.theta[j];

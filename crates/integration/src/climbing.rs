@@ -55,6 +55,8 @@ impl<'a> Exploration<'a> {
             failed: Vec::new(),
             truncated: false,
             sampling: None,
+            importance: None,
+            draws: None,
             with_second_order: false,
             mode,
             mode_time: Duration::ZERO,

@@ -20,7 +20,7 @@ use crate::marginal::Marginal;
 use crate::mode::Mode;
 use crate::posterior::{Diagnostics, Evidence, ExploreOptions, IntegrationPoint, Posterior, Strategy, Timing};
 use crate::rung::{Chosen, Rung};
-use crate::sampling::{NutsOptions, SamplingReport};
+use crate::sampling::{ImportanceReport, NutsOptions, SamplingReport, ThetaDraws};
 use crate::skeleton::Skeleton;
 use crate::skewed::SkewedGaussian;
 
@@ -52,6 +52,10 @@ pub(crate) struct Exploration<'a> {
     pub(crate) truncated: bool,
     /// What the chains said, if there were some.
     pub(crate) sampling: Option<SamplingReport>,
+    /// What the weights of draws said, if a design was refined by them.
+    pub(crate) importance: Option<ImportanceReport>,
+    /// The draws of `θ`, if there were some.
+    pub(crate) draws: Option<ThetaDraws>,
     /// Whether the second-order terms weigh the design.
     pub(crate) with_second_order: bool,
     pub(crate) mode: Mode,
@@ -59,11 +63,54 @@ pub(crate) struct Exploration<'a> {
     pub(crate) approximation: Chosen,
 }
 
+/// An evaluated design with what was read off it.
+pub(crate) struct Integrated {
+    pub(crate) evaluated: Evaluated,
+    pub(crate) axes: Vec<(Axis, Axis)>,
+    pub(crate) weights: Vec<f64>,
+    /// Whether the second-order terms weigh the design.
+    pub(crate) used: bool,
+    moved: bool,
+    name: &'static str,
+    plain: Vec<Marginal>,
+    pub(crate) hyperparameters: Vec<Marginal>,
+    derived: Vec<Marginal>,
+}
+
 impl Exploration<'_> {
     pub(crate) fn finish(mut self) -> Result<Posterior, IntegrationError> {
         let started = Instant::now();
-        let p = self.mode.theta.len();
         let (strategy, name) = self.strategy();
+        let mut found = self.integrate(strategy, name)?;
+        if self.options.strategy == Strategy::Automatic && strategy == Strategy::CentralComposite {
+            found = self.refined(found)?;
+        }
+        let Integrated { evaluated, axes, weights, used, .. } = &found;
+        let design_time = started.elapsed();
+        let started = Instant::now();
+        let certified = self.options.certificate;
+        let checks = certified.then(|| self.checks(evaluated, weights, (axes, &found.hyperparameters, *used)));
+        let posterior = Posterior {
+            evidence: self.evidence(evaluated, *used),
+            points: self.points(evaluated, weights),
+            nodes: self.mixtures(evaluated, weights, |point| &point.moments.nodes),
+            predictors: self.mixtures(evaluated, weights, |point| &point.moments.predictors),
+            criteria: self.criteria(evaluated, weights)?,
+            diagnostics: self.diagnostics(&found),
+            hyperparameters: found.hyperparameters,
+            hyperparameters_without_second_order: found.plain,
+            derived: found.derived,
+            checks,
+            reparametrisation: self.map.clone(),
+            mode: self.mode,
+            timing: Timing { mode: self.mode_time, design: design_time, marginals: started.elapsed() },
+        };
+        Ok(posterior)
+    }
+
+    /// Evaluates the points of a strategy and reads the hyperparameters off them.
+    pub(crate) fn integrate(&mut self, strategy: Strategy, name: &'static str) -> Result<Integrated, IntegrationError> {
+        let p = self.mode.theta.len();
         let has_derived = !self.engine.model().derived().is_empty();
         let mut axes = if needs_axes(strategy, p) || (p > 0 && has_derived && !is_sampled(strategy)) {
             self.evaluate_axes()?
@@ -79,39 +126,28 @@ impl Exploration<'_> {
         }
         self.with_second_order = used;
         let mut moved = false;
-        let mut log_weights = evaluated.log_weights(used);
         if !matches!(strategy, Strategy::Grid(_) | Strategy::EmpiricalBayes | Strategy::Nuts(_)) && p > 0 {
-            let mean = weighted_mean(&evaluated, &normalised(&log_weights));
+            let mean = weighted_mean(&evaluated, &normalised(&evaluated.log_weights(used)));
             if mean.iter().any(|z| z.abs() > FURTHEST_CENTRE) {
                 self.map.mode = self.map.theta(&mean);
                 axes = if axes.is_empty() { axes } else { self.evaluate_axes()? };
                 evaluated = self.evaluate_design(strategy, &axes)?;
-                log_weights = evaluated.log_weights(used);
                 moved = true;
             }
         }
-        let design_time = started.elapsed();
-        let started = Instant::now();
-        let weights = normalised(&log_weights);
+        Ok(self.integrated(evaluated, axes, (used, moved, name)))
+    }
+
+    /// Weights and marginals of an evaluated design.
+    pub(crate) fn integrated(
+        &self,
+        evaluated: Evaluated,
+        axes: Vec<(Axis, Axis)>,
+        (used, moved, name): (bool, bool, &'static str),
+    ) -> Integrated {
+        let weights = normalised(&evaluated.log_weights(used));
         let (plain, (hyperparameters, derived)) = self.theta_marginals(&evaluated, &axes, used);
-        let certified = self.options.certificate;
-        let checks = certified.then(|| self.checks(&evaluated, &weights, (&axes, &hyperparameters, used)));
-        let posterior = Posterior {
-            hyperparameters,
-            hyperparameters_without_second_order: plain,
-            derived,
-            evidence: self.evidence(&evaluated, used),
-            points: self.points(&evaluated, &weights),
-            nodes: self.mixtures(&evaluated, &weights, |point| &point.moments.nodes),
-            predictors: self.mixtures(&evaluated, &weights, |point| &point.moments.predictors),
-            criteria: self.criteria(&evaluated, &weights)?,
-            diagnostics: self.diagnostics(&evaluated, (used, moved, name)),
-            checks,
-            reparametrisation: self.map.clone(),
-            mode: self.mode,
-            timing: Timing { mode: self.mode_time, design: design_time, marginals: started.elapsed() },
-        };
-        Ok(posterior)
+        Integrated { evaluated, axes, weights, used, moved, name, plain, hyperparameters, derived }
     }
 
     /// The design and its name.
@@ -242,7 +278,7 @@ impl Exploration<'_> {
 
     /// The second-order terms weigh the design only if they are small at every point that matters: a term that is used at some
     /// points and not at others would tilt the density of `θ`.
-    fn uses_second_order(&self, evaluated: &Evaluated) -> bool {
+    pub(crate) fn uses_second_order(&self, evaluated: &Evaluated) -> bool {
         if !self.with_second_order {
             return false;
         }
@@ -350,11 +386,8 @@ impl Exploration<'_> {
         Criteria::compute(self.engine.model(), self.executor, (&evaluated.points, weights), &self.mode.theta).map(Some)
     }
 
-    fn diagnostics(
-        &mut self,
-        evaluated: &Evaluated,
-        (second_order_used, moved, design): (bool, bool, &'static str),
-    ) -> Diagnostics {
+    fn diagnostics(&mut self, found: &Integrated) -> Diagnostics {
+        let evaluated = &found.evaluated;
         let counts = self.engine.counts();
         let shares = evaluated.points.iter().map(|point| point.moments.second_order.share());
         let best = evaluated
@@ -369,13 +402,14 @@ impl Exploration<'_> {
             replaced_directions: self.map.replaced.clone(),
             failed_points: std::mem::take(&mut self.failed),
             truncated: self.truncated,
-            moved,
+            moved: found.moved,
             second_order_share: shares.fold(0.0, f64::max),
-            second_order_used,
+            second_order_used: found.used,
             third_order_exact: evaluated.points.iter().all(|point| point.moments.third_order_exact),
             effective_parameters: best.map_or(0.0, |point| point.moments.second_order.effective_parameters),
-            design,
+            design: found.name,
             sampling: self.sampling,
+            importance: self.importance,
             approximation: self.approximation.clone(),
         }
     }
@@ -395,7 +429,7 @@ const CHEAP: f64 = 1e5;
 /// Hyperparameters that are sampled without being asked to, and operations of a factor up to which some 20 000 evaluations take a
 /// minute or so.
 const MOST_SAMPLED: usize = 50;
-const AFFORDABLE: f64 = 1e6;
+pub(crate) const AFFORDABLE: f64 = 1e6;
 
 /// The strategy that `Automatic` stands for, and its name.
 fn chosen(strategy: Strategy, p: usize, operations: f64) -> (Strategy, &'static str) {
@@ -428,7 +462,7 @@ pub(crate) fn predicted_points(strategy: Strategy, model: &laplace::LatentGaussi
         Strategy::GaussHermite(k) => k.saturating_pow(p as u32).min(100_000),
         // a fraction of the factorial design, the axes and the centre; and the skeleton
         Strategy::CentralComposite => 1 + 4 * p + (1 << p.min(7)),
-        Strategy::Nuts(options) => options.kept(model.nodes() + model.rows()),
+        Strategy::Nuts(_) => crate::sampling::kept(model.nodes() + model.rows()),
         Strategy::EmpiricalBayes | Strategy::Automatic => 1,
     }
 }

@@ -11,10 +11,11 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::evaluated::normalised;
+use crate::evaluated::{log_sum, normalised};
 use crate::hessian::Reparametrisation;
 use crate::hyper_marginal::Axis;
 use crate::marginal::{Marginal, Table};
+use crate::sampling::resample;
 
 /// Antithetic pairs of draws for each hyperparameter, and the least and the most of them: their second moments are made exact, so
 /// that third ones decide, and what the weights vary by, which grows with the dimension.
@@ -29,6 +30,8 @@ const BANDWIDTH: f64 = 0.2;
 const REACH: f64 = 3.5;
 /// The couplings change the log-density by no more than this.
 const MOST_TILT: f64 = 3.0;
+/// How much wider than the axes' densities the far half of the draws to be weighed is.
+const STRETCH: f64 = 2.0;
 /// The seed: results do not depend on it but for the Monte Carlo error.
 const SEED: u64 = 20_09;
 
@@ -116,25 +119,73 @@ pub(crate) struct Joint {
     weights: Vec<f64>,
 }
 
-impl Joint {
-    pub(crate) fn draw(map: &Reparametrisation, axes: &[Axis], bends: &[Bend], couplings: &Couplings) -> Self {
-        let tables: Vec<Table> = axes.iter().map(table).collect();
-        let mut zs = standard_normals(axes.len());
+/// The density of independent axes, bent by what couples them.
+struct Bent<'a> {
+    tables: Vec<Table>,
+    bends: &'a [Bend],
+    couplings: &'a Couplings,
+}
+
+impl Bent<'_> {
+    /// Equally likely draws of the independent axes.
+    fn draws(&self) -> Vec<Vec<f64>> {
+        let mut zs = standard_normals(self.tables.len());
         for z in &mut zs {
-            z.iter_mut().zip(&tables).for_each(|(z, table)| *z = table.quantile(0.5 * libm::erfc(-*z * 0.5f64.sqrt())));
+            let axes = z.iter_mut().zip(&self.tables);
+            axes.for_each(|(z, table)| *z = table.quantile(0.5 * libm::erfc(-*z * 0.5f64.sqrt())));
         }
-        let tilt = |z: &Vec<f64>| -> f64 {
-            let along = |i: usize| (0..z.len()).filter(move |&j| j != i);
-            let of = |i: usize| along(i).map(|j| bends[i].slope(j, z[i]) * z[j]).sum::<f64>();
-            // beyond some units the expansion says the direction, not the size
-            ((0..bends.len()).map(of).sum::<f64>() + couplings.log_density(z)).clamp(-MOST_TILT, MOST_TILT)
-        };
-        let logs: Vec<f64> = zs.iter().map(tilt).collect();
-        let thetas = zs.iter().map(|z| map.theta(z)).collect();
-        Self { thetas, weights: normalised(&logs) }
+        zs
     }
 
-    /// From the points of a design that are draws themselves.
+    /// What the couplings add to the log-density; beyond some units the expansion says the direction, not the size.
+    fn tilt(&self, z: &[f64]) -> f64 {
+        let along = |i: usize| (0..z.len()).filter(move |&j| j != i);
+        let of = |i: usize| along(i).map(|j| self.bends[i].slope(j, z[i]) * z[j]).sum::<f64>();
+        let total = (0..self.bends.len()).map(of).sum::<f64>() + self.couplings.log_density(z);
+        total.clamp(-MOST_TILT, MOST_TILT)
+    }
+
+    /// The log-density of the independent axes, stretched by a factor.
+    fn of_axes(&self, z: &[f64], stretch: f64) -> f64 {
+        z.iter().zip(&self.tables).map(|(z, table)| (table.pdf(z / stretch) / stretch).ln()).sum()
+    }
+}
+
+/// Draws to be weighed, with the logarithm of the density that they were drawn from: one half bent, the other half independent and
+/// stretched, so that no tail is thinner than what it stands for.
+pub(crate) fn proposals(
+    axes: &[Axis],
+    bends: &[Bend],
+    couplings: &Couplings,
+    count: usize,
+) -> (Vec<Vec<f64>>, Vec<f64>) {
+    let bent = Bent { tables: axes.iter().map(table).collect(), bends, couplings };
+    let zs = bent.draws();
+    let logs: Vec<f64> = zs.iter().map(|z| bent.tilt(z)).collect();
+    let constant = log_sum(&logs) - (logs.len() as f64).ln();
+    let near = resample(&normalised(&logs), count / 2).into_iter().map(|k| zs[k].clone());
+    // the pairs of a draw and its mirror stand half of the draws apart
+    let half = zs.len() / 2;
+    let far = (0..count - count / 2).map(|k| if k % 2 == 0 { k / 2 } else { half + k / 2 });
+    let far = far.map(|k| zs[k % zs.len()].iter().map(|z| STRETCH * z).collect::<Vec<f64>>());
+    let all: Vec<Vec<f64>> = near.chain(far).collect();
+    let log_density = |z: &Vec<f64>| {
+        let parts = [bent.of_axes(z, 1.0) + bent.tilt(z) - constant, bent.of_axes(z, STRETCH)];
+        log_sum(&parts) - 2.0f64.ln()
+    };
+    let densities = all.iter().map(log_density).collect();
+    (all, densities)
+}
+
+impl Joint {
+    pub(crate) fn draw(map: &Reparametrisation, axes: &[Axis], bends: &[Bend], couplings: &Couplings) -> Self {
+        let bent = Bent { tables: axes.iter().map(table).collect(), bends, couplings };
+        let zs = bent.draws();
+        let logs: Vec<f64> = zs.iter().map(|z| bent.tilt(z)).collect();
+        Self { thetas: zs.iter().map(|z| map.theta(z)).collect(), weights: normalised(&logs) }
+    }
+
+    /// From draws with weights that sum to one.
     pub(crate) fn given(thetas: Vec<Vec<f64>>, weights: Vec<f64>) -> Self {
         Self { thetas, weights }
     }

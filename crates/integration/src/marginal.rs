@@ -109,7 +109,7 @@ impl Table {
         self.x.partition_point(|&knot| knot <= x).clamp(1, self.x.len() - 1) - 1
     }
 
-    fn pdf(&self, x: f64) -> f64 {
+    pub(crate) fn pdf(&self, x: f64) -> f64 {
         if x < self.x[0] || x > self.x[self.x.len() - 1] {
             return 0.0;
         }

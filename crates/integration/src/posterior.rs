@@ -15,13 +15,14 @@ use crate::hessian::Reparametrisation;
 use crate::marginal::Marginal;
 use crate::mode::{Mode, ModeOptions};
 use crate::rung::{Chosen, Rung};
-use crate::sampling::{NutsOptions, SamplingReport};
+use crate::sampling::{ImportanceReport, NutsOptions, SamplingReport};
 
 /// How the hyperparameters are integrated out.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Strategy {
-    /// Grid for up to two hyperparameters (three where a factor is cheap), central composite design up to fifteen, the no-U-turn
-    /// sampler up to fifty where it takes a minute or so, the mode alone beyond.
+    /// Grid for up to two hyperparameters (three where a factor is cheap), central composite design up to fifteen, refined by
+    /// weighed draws or chains where its marginals and its points disagree, the no-U-turn sampler up to fifty where it takes a minute
+    /// or so, the mode alone beyond.
     #[default]
     Automatic,
     /// The mode alone.
@@ -124,6 +125,8 @@ pub struct Diagnostics {
     pub design: &'static str,
     /// What the chains say of themselves, where `θ` was sampled.
     pub sampling: Option<SamplingReport>,
+    /// What the weights of draws say of themselves, where the design was refined by them.
+    pub importance: Option<ImportanceReport>,
     /// The rung of the approximation ladder, and why.
     pub approximation: Chosen,
 }

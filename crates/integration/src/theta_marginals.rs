@@ -20,12 +20,6 @@ fn moved(marginal: Marginal, (mean, sd): (f64, f64)) -> Marginal {
     }
 }
 
-/// The draws of a sampled design.
-fn sampled(evaluated: &Evaluated, with: bool) -> Joint {
-    let thetas = evaluated.points.iter().map(|point| point.approximation.theta.clone()).collect();
-    Joint::given(thetas, normalised(&evaluated.log_weights(with)))
-}
-
 impl Exploration<'_> {
     /// Without the second-order terms, and as they are used: of the hyperparameters and of what is derived from them.
     pub(crate) fn theta_marginals(
@@ -40,8 +34,8 @@ impl Exploration<'_> {
             let chosen: Vec<Axis> =
                 axes.iter().map(|(corrected, plain)| if with { corrected } else { plain }).cloned().collect();
             let lattice = evaluated.lattice(with);
-            if self.sampling.is_some() {
-                let joint = sampled(evaluated, with);
+            if let Some(draws) = &self.draws {
+                let joint = self.joint_of_draws(draws, evaluated, with);
                 let derived = if has_derived { self.derived(Some(&joint)) } else { Vec::new() };
                 return (joint.marginals(<[f64]>::to_vec), derived);
             }
@@ -66,15 +60,19 @@ impl Exploration<'_> {
 
     /// Draws from the axes' densities `of`; what couples them is read off Laplace's own gradients.
     fn joint(&self, evaluated: &Evaluated, axes: &[(Axis, Axis)], of: &[Axis]) -> Joint {
+        let plain: Vec<Axis> = axes.iter().map(|(_, plain)| plain.clone()).collect();
+        Joint::draw(&self.map, of, &self.bends, &self.couplings(evaluated, &plain))
+    }
+
+    /// What couples the axes whose plain densities are given.
+    pub(crate) fn couplings(&self, evaluated: &Evaluated, plain: &[Axis]) -> Couplings {
         let corner = |(design, point): (&DesignPoint, &PointEvaluation)| {
             let slopes = || self.map.slope(&point.approximation.gradient);
             design.z.iter().all(|z| *z != 0.0).then(|| (design.z.clone(), slopes()))
         };
         let points = evaluated.design.iter().zip(&evaluated.points);
         let corners: Vec<_> = if evaluated.grid.is_some() { Vec::new() } else { points.filter_map(corner).collect() };
-        let plain: Vec<Axis> = axes.iter().map(|(_, plain)| plain.clone()).collect();
-        let couplings = Couplings::at_corners(&corners, &plain, &self.bends);
-        Joint::draw(&self.map, of, &self.bends, &couplings)
+        Couplings::at_corners(&corners, plain, &self.bends)
     }
 
     fn of_theta(&self, lattice: Option<&Lattice>, axes: &[Axis], joint: Option<&Joint>) -> Vec<Marginal> {

@@ -1,7 +1,7 @@
 //! Weights of draws that make what is known of their density exact.
 //!
 //! With the gradient `g` of a log-density, `E g_i = 0` and `E(z_i g_j + δ_ij) = 0` whatever the density (Stein's identity; as control
-//! variates: Mira, Solgi and Imparato 2013). Of all weights with these means over the draws at hand, those nearest to equal ones in
+//! variates: Mira, Solgi and Imparato 2013). Of all weights with these means over the draws at hand, those nearest to the draws' own in
 //! entropy are taken: averages of whatever resembles a combination of these functions lose most of their Monte Carlo error, and for a
 //! Gaussian density means and covariances lose all of it.
 
@@ -14,23 +14,24 @@ const DRAWS_FOR_EACH: usize = 8;
 const MOST_STEPS: usize = 60;
 /// Means of the standardised functions that count as zero.
 const TOLERANCE: f64 = 1e-9;
-/// Effective share of the draws below which weights are not worth having.
+/// Effective share of the draws' own below which weights are not worth having.
 const LEAST_EFFECTIVE: f64 = 0.4;
 
-/// Weights that sum to one, for draws `zs` with the slopes of their log-density. Cost: `O(n k²)` for `k` functions, at most 60 times.
-pub(crate) fn weights(zs: &[Vec<f64>], slopes: &[Vec<f64>]) -> Vec<f64> {
-    let n = zs.len();
+/// Weights for draws `zs` of weights `own`, with the slopes of their log-density; both sum to one. Cost: `O(n k²)` for `k` functions,
+/// at most 60 times.
+pub(crate) fn weights(zs: &[Vec<f64>], slopes: &[Vec<f64>], own: &[f64]) -> Vec<f64> {
+    let n = (1.0 / own.iter().map(|w| w * w).sum::<f64>()) as usize;
     let p = zs.first().map_or(0, Vec::len);
     let pairs = p * p.saturating_sub(1) / 2;
     for (count, crossed) in [(2 * p + pairs, true), (2 * p, false)] {
         if count > 0 && n >= DRAWS_FOR_EACH * count {
             let rows: Vec<Vec<f64>> = zs.iter().zip(slopes).map(|(z, g)| functions(z, g, crossed)).collect();
-            if let Some(weights) = balanced(&rows) {
+            if let Some(weights) = balanced(&rows, own) {
                 return weights;
             }
         }
     }
-    vec![1.0 / n as f64; n]
+    own.to_vec()
 }
 
 /// What has mean zero.
@@ -45,8 +46,8 @@ fn functions(z: &[f64], g: &[f64], crossed: bool) -> Vec<f64> {
     out
 }
 
-/// `w ∝ exp(λᵀh)` with `Σ w h = 0`: the minimum of a convex function of `λ`.
-fn balanced(rows: &[Vec<f64>]) -> Option<Vec<f64>> {
+/// `w ∝ own exp(λᵀh)` with `Σ w h = 0`: the minimum of a convex function of `λ`.
+fn balanced(rows: &[Vec<f64>], own: &[f64]) -> Option<Vec<f64>> {
     let (n, k) = (rows.len(), rows[0].len());
     let scales: Vec<f64> = (0..k)
         .map(|j| (rows.iter().map(|row| row[j] * row[j]).sum::<f64>() / n as f64).sqrt().max(f64::MIN_POSITIVE))
@@ -54,7 +55,7 @@ fn balanced(rows: &[Vec<f64>]) -> Option<Vec<f64>> {
     let h = Mat::from_fn(n, k, |i, j| rows[i][j] / scales[j]);
     let mut lambda = vec![0.0; k];
     let at = |lambda: &[f64]| {
-        let logs: Vec<f64> = (0..n).map(|i| (0..k).map(|j| h[(i, j)] * lambda[j]).sum()).collect();
+        let logs: Vec<f64> = (0..n).map(|i| own[i].ln() + (0..k).map(|j| h[(i, j)] * lambda[j]).sum::<f64>()).collect();
         let value = crate::evaluated::log_sum(&logs);
         (value, logs.iter().map(|log| (log - value).exp()).collect::<Vec<f64>>())
     };
@@ -62,8 +63,8 @@ fn balanced(rows: &[Vec<f64>]) -> Option<Vec<f64>> {
     for _ in 0..MOST_STEPS {
         let mean = Mat::from_fn(k, 1, |j, _| (0..n).map(|i| weights[i] * h[(i, j)]).sum::<f64>());
         if (0..k).all(|j| mean[(j, 0)].abs() < TOLERANCE) {
-            let effective = 1.0 / weights.iter().map(|w| w * w).sum::<f64>();
-            return (effective >= LEAST_EFFECTIVE * n as f64).then_some(weights);
+            let effective = |weights: &[f64]| 1.0 / weights.iter().map(|w| w * w).sum::<f64>();
+            return (effective(&weights) >= LEAST_EFFECTIVE * effective(own)).then_some(weights);
         }
         let weighted = Mat::from_fn(n, k, |i, j| weights[i] * h[(i, j)]);
         let covariance = weighted.transpose() * &h - &mean * mean.transpose();
@@ -99,7 +100,7 @@ mod tests {
         let zs: Vec<Vec<f64>> =
             (0..200).map(|_| (0..3).map(|_| StandardNormal.sample(&mut random)).collect()).collect();
         let slopes: Vec<Vec<f64>> = zs.iter().map(|z: &Vec<f64>| z.iter().map(|z| -z).collect()).collect();
-        let weights = weights(&zs, &slopes);
+        let weights = weights(&zs, &slopes, &[0.005; 200]);
         let mean = |of: &dyn Fn(&[f64]) -> f64| zs.iter().zip(&weights).map(|(z, w)| w * of(z)).sum::<f64>();
         assert!((mean(&|_| 1.0) - 1.0).abs() < 1e-12);
         for i in 0..3 {
@@ -112,10 +113,10 @@ mod tests {
     #[test]
     fn too_few_draws_keep_equal_weights() {
         let zs = vec![vec![0.1, 0.2], vec![-0.3, 0.4]];
-        assert_eq!(weights(&zs, &[vec![-0.1, -0.2], vec![0.3, -0.4]]), [0.5, 0.5]);
+        assert_eq!(weights(&zs, &[vec![-0.1, -0.2], vec![0.3, -0.4]], &[0.4, 0.6]), [0.4, 0.6]);
         // no weights give these slopes the mean zero
         let zs: Vec<Vec<f64>> = (0..50).map(|k| vec![f64::from(k)]).collect();
         let slopes: Vec<Vec<f64>> = (0..50).map(|k| vec![1.0 + f64::from(k % 3)]).collect();
-        assert_eq!(weights(&zs, &slopes), vec![0.02; 50]);
+        assert_eq!(weights(&zs, &slopes, &[0.02; 50]), vec![0.02; 50]);
     }
 }
