@@ -60,6 +60,12 @@ fn the_sleep_study_agrees_with_mcmc() {
 }
 
 #[test]
+fn pupils_in_schools_agree_with_mcmc() {
+    // the slopes' standard deviation reaches down to zero: its lower quantile stands in the tail that the certificate doubts
+    assert_within("hsb82", &compare(&own("hsb82"), "auto").unwrap(), [0.05, 0.05, 0.3]);
+}
+
+#[test]
 fn infant_deaths_by_bym2_agree_with_mcmc() {
     check_own("nc_sids_bym2", 0.03);
 }
@@ -136,12 +142,15 @@ fn a_good_certificate_means_agreement_and_a_bad_one_means_none() {
             let all = |_: &validation::Difference| true;
             let worst = report.worst(all, |d| d.mean).unwrap();
             let (error, noise) = (worst.mean.abs(), 3.0 * worst.monte_carlo);
+            let tail = report.worst(all, |d| d.quantile).unwrap().quantile;
             match report.verdict {
                 "good" => assert!(error < 0.05 + noise, "{} {rung}: {} {error:.3}", case.name, worst.name),
-                "doubtful" => assert!(error > 0.03, "{} {rung}: nothing is wrong", case.name),
+                "doubtful" => assert!(error > 0.03 || tail > 0.1, "{} {rung}: nothing is wrong", case.name),
                 _ => assert!(error > 0.2, "{} {rung}: {} {error:.3} is not bad", case.name, worst.name),
             }
-            assert!(rung == "gaussian" || report.verdict == "good", "{}: {}", case.name, report.verdict);
+            // a standard deviation that may be zero has a tail that no weights of this many draws hold
+            let expected = if case.name == "hsb82" { "doubtful" } else { "good" };
+            assert!(rung == "gaussian" || report.verdict == expected, "{}: {}", case.name, report.verdict);
         }
     }
 }
