@@ -5,7 +5,7 @@
 
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
-use inla::{Fit, JointPrior, ModelSpecification, Resources, Table};
+use inla::{Fit, JointPrior, ModelSpecification, Named, Resources, Table};
 use integration::sampling::convergence::effective_draws;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
@@ -305,10 +305,14 @@ impl Hierarchy {
 
     /// Mean and standard deviation of every scalar of [`Draws`] in a fit, with its name.
     pub fn summaries(&self, fit: &Fit) -> Vec<(String, f64, f64)> {
-        let fixed = fit.fixed();
-        let names: Vec<String> = fixed.iter().map(|n| n.name.clone()).collect();
-        let mut all: Vec<(String, f64, f64)> =
-            fixed.iter().map(|n| (n.name.clone(), n.summary().mean, n.summary().sd)).collect();
+        let of = |named: Named| (named.name.clone(), named.summary().mean, named.summary().sd);
+        self.marginals(fit).into_iter().map(of).collect()
+    }
+
+    /// The marginal of every scalar of [`Draws`] in a fit.
+    pub fn marginals(&self, fit: &Fit) -> Vec<Named> {
+        let mut all = fit.fixed();
+        let names: Vec<String> = all.iter().map(|n| n.name.clone()).collect();
         let hyper = fit.hyperparameters();
         for i in 0..self.columns {
             for j in 0..=i {
@@ -317,11 +321,15 @@ impl Hierarchy {
                 } else {
                     format!("group.covariance[{},{}]", names[j], names[i])
                 };
-                let found = hyper.iter().find(|n| n.name == name).map(inla::Named::summary);
-                all.extend(found.map(|s| (name, s.mean, s.sd)));
+                all.extend(hyper.iter().find(|n| n.name == name).cloned());
             }
         }
         all
+    }
+
+    /// Responses of every group.
+    pub fn responses(&self) -> impl Iterator<Item = &[f64]> + '_ {
+        self.groups.iter().map(|group| group.y.as_slice())
     }
 }
 
