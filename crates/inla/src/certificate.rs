@@ -65,7 +65,7 @@ const PROFILE: (f64, f64) = (0.05, 0.4);
 /// Pareto shapes beyond which importance weights have no finite variance, and no mean.
 const TAIL: (f64, f64) = (0.7, 1.0);
 /// Difference of two designs, in standard deviations.
-const DESIGNS: (f64, f64) = (0.1, 0.4);
+const DESIGNS: (f64, f64) = (0.15, 0.4);
 /// Skewness beyond which three moments say little of a density.
 const SKEWNESS: (f64, f64) = (1.5, 4.0);
 /// Split R̂ of the chains over the hyperparameters, less one.
