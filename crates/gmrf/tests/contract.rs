@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gmrf::contract::check;
 use gmrf::latent::{
-    Ar1, ArealOptions, Besag, BesagProper, Bym, Bym2, Constrained, CovarianceScale, FixedEffects, Generic0,
+    Ar1, ArealOptions, Besag, BesagProper, Bym, Bym2, Constrained, Coupled, CovarianceScale, FixedEffects, Generic0,
     GenericNullSpace, GroupModel, Grouped, Iid, IidKd, JointPrecision, LatentModel, RandomWalk, RandomWalkOptions,
     RandomWalkOrder, Replicated,
 };
@@ -61,6 +61,38 @@ fn correlated_coefficients_obey_the_contract() {
             .collect();
         check(&model, &thetas).unwrap();
         check(&Replicated::new(Arc::new(model), 4).unwrap(), &thetas).unwrap();
+    }
+}
+
+#[test]
+fn coupled_fields_obey_the_contract() {
+    let between = |order: usize| {
+        let scale = CovarianceScale::standard(order).unwrap();
+        let names: Vec<String> = (0..order).map(|k| format!("b{k}")).collect();
+        let prior = Arc::new(gmrf::prior::Wishart::new(order as f64 + 1.0, scale.clone()).unwrap());
+        let initial: Vec<f64> = (0..order * order).map(|k| f64::from(u8::from(k % (order + 1) == 0))).collect();
+        IidKd::new(&names, scale, prior, &initial, false).unwrap()
+    };
+    // graphs of two components, the other with isolated nodes
+    for (order, graph) in [(1, graph()), (2, graph()), (3, islands())] {
+        let areal = |scale_model, sum_to_zero| {
+            Besag::new(&graph, ArealOptions { scale_model, sum_to_zero }, log_precision()).unwrap()
+        };
+        let leroux = BesagProper::leroux(&graph, log_precision(), named("lambda", Transform::Logistic)).unwrap();
+        let fields: [Arc<dyn LatentModel>; 5] = [
+            Arc::new(areal(true, true)),
+            Arc::new(areal(false, false)),
+            Arc::new(leroux),
+            Arc::new(Bym2::new(&graph, log_precision(), named("phi", Transform::Logistic)).unwrap()),
+            Arc::new(walk(RandomWalkOrder::Two, 6, false, false, true)),
+        ];
+        for field in fields {
+            let model = Coupled::new(between(order), field).unwrap();
+            let count = gmrf::latent::hyperparameter_count(model.hyperparameters());
+            let thetas: Vec<Vec<f64>> =
+                [0.0, -0.5].iter().map(|t| (0..count).map(|j| t + 0.15 * j as f64).collect()).collect();
+            check(&model, &thetas).unwrap();
+        }
     }
 }
 

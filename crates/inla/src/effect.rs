@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gmrf::latent::{
-    Ar1, ArealOptions, Besag, BesagProper, Bym, Bym2, Constrained, GroupModel, Grouped, Iid, RandomWalk,
-    RandomWalkOptions, RandomWalkOrder, Replicated,
+    Ar1, ArealOptions, Besag, BesagProper, Bym, Bym2, Constrained, Iid, RandomWalk, RandomWalkOptions, RandomWalkOrder,
+    Replicated,
 };
 use gmrf::{Graph, Hyperparameter, HyperparameterBlock, LatentModel, LinearConstraints, Prior, Transform};
 
@@ -21,6 +21,7 @@ use crate::table::Table;
 mod coefficients;
 mod copies;
 mod generic;
+mod groups;
 
 use coefficients::Coefficients;
 pub(crate) use copies::{Copied, Factor, place_all};
@@ -30,7 +31,7 @@ pub const MODELS: [&str; 11] =
     ["iid", "iidkd", "rw1", "rw2", "ar1", "besag", "besagproper", "besagproper2", "bym", "bym2", "generic0"];
 
 /// Options that every effect has.
-const COMMON: [&str; 11] = [
+const COMMON: [&str; 12] = [
     "model",
     "name",
     "weights",
@@ -39,6 +40,7 @@ const COMMON: [&str; 11] = [
     "group_model",
     "group_rho",
     "group_graph",
+    "covariance",
     "values",
     "extraconstr",
     "extraconstr_e",
@@ -140,6 +142,12 @@ impl Options<'_> {
         prior: &'static str,
         arguments: &[f64],
     ) -> Result<HyperparameterBlock, InlaError> {
+        if groups::is_unstructured(self) {
+            return match self.values.contains_key("precision") {
+                true => Err(self.refuse("precision", "the covariance matrix between the groups holds the scale")),
+                false => groups::unit_precision(self),
+            };
+        }
         self.block(HyperDefault::new(Hyperparameter::log_precision("precision", initial), prior, arguments))
     }
 
@@ -163,7 +171,7 @@ impl Options<'_> {
 /// What the models call their options beside the common ones.
 fn own_options(model: &str) -> &'static [&'static str] {
     match model {
-        "iidkd" => &["coefficients", "covariance"],
+        "iidkd" => &["coefficients"],
         "rw1" | "rw2" => &["precision", "cyclic", "scale_model", "constr"],
         "ar1" => &["precision", "rho"],
         "besag" => &["precision", "graph", "scale_model", "constr"],
@@ -188,6 +196,7 @@ fn place(
     check_name("latent model", &model, &MODELS)?;
     let known: Vec<&str> = COMMON.iter().chain(own_options(&model)).copied().collect();
     check_keys(&options.place, options.values.keys().map(String::as_str), &known)?;
+    groups::check(&model, &options)?;
     if model == "iidkd" {
         let (inner, index, coefficients) = coefficients::model(&options, &call.column, table)?;
         return arrange(extend(inner, &options)?, (index, Some(coefficients)), &options, call, table);
@@ -382,7 +391,7 @@ fn arrange(
     };
     let (group, replicate) = (copies("group")?, copies("replicate")?);
     if let Some(group) = &group {
-        model = Arc::new(options.located(Grouped::new(model, group_model(group.len(), options)?))?);
+        model = groups::grouped(model, &group.labels, options)?;
     } else if options.values.keys().any(|option| option.starts_with("group_")) {
         return Err(options.refuse("group", "options of the group need group = column"));
     }
@@ -445,38 +454,4 @@ fn own_labels(
         labels.map(move |label| (part.suffix.map(str::to_owned), label.clone()))
     };
     inner.parts().into_iter().flat_map(of_part).collect()
-}
-
-fn group_model(levels: usize, options: &Options<'_>) -> Result<GroupModel, InlaError> {
-    let name = options.text("group_model")?.unwrap_or_else(|| "exchangeable".to_owned());
-    check_name("group model", &name, &["iid", "exchangeable", "ar1", "rw1", "rw2", "besag"])?;
-    let rho = |transform, initial, precision: f64| {
-        let parameter = Hyperparameter::new("group_rho", transform, initial);
-        options.block(HyperDefault::new(parameter, "normal", &[0.0, precision]))
-    };
-    let made = match name.as_str() {
-        "iid" => GroupModel::iid(levels),
-        "exchangeable" => GroupModel::exchangeable(levels, rho(Transform::Exchangeable { size: levels }, 1.0, 0.2)?),
-        "ar1" => GroupModel::ar1(levels, rho(Transform::Correlation, 2.0, 0.15)?),
-        "rw1" => GroupModel::random_walk(RandomWalkOrder::One, levels, false),
-        "rw2" => GroupModel::random_walk(RandomWalkOrder::Two, levels, false),
-        _ => besag_group(levels, options)?,
-    };
-    options.located(made)
-}
-
-/// A scaled besag structure between the levels of a group.
-fn besag_group(levels: usize, options: &Options<'_>) -> Result<Result<GroupModel, gmrf::GmrfError>, InlaError> {
-    let graph = options.graph("group_graph")?;
-    if graph.order() != levels {
-        let reason = format!("the graph has {} nodes, the group {levels} levels", graph.order());
-        return Err(options.refuse("group_graph", reason));
-    }
-    let unit = Hyperparameter { fixed: true, ..Hyperparameter::log_precision("precision", 0.0) };
-    let block = HyperDefault::new(unit, "flat", &[]).block(&options.place, None, &|_, _| None)?;
-    let scaled = ArealOptions { scale_model: true, sum_to_zero: true };
-    let besag = options.located(Besag::new(&graph, scaled, block))?;
-    let mut values = vec![0.0; besag.pattern().nnz()];
-    options.located(besag.fill_precision(&[0.0], &mut values))?;
-    Ok(GroupModel::structured(besag.pattern(), &values, besag.constraints()))
 }

@@ -81,7 +81,7 @@ impl Grouped {
 
 /// The lower triangle of the product in storage order, with the places of both factors' values.
 #[allow(clippy::type_complexity)] // two parallel lists, used once
-fn product(group: &SparsityPattern, inner: &SparsityPattern) -> (Vec<(usize, usize)>, Vec<(usize, usize)>) {
+pub(super) fn product(group: &SparsityPattern, inner: &SparsityPattern) -> (Vec<(usize, usize)>, Vec<(usize, usize)>) {
     let n = inner.order();
     let mut columns = vec![Vec::new(); n];
     for (k, (i, j)) in inner.entries().enumerate() {

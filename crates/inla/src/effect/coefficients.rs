@@ -39,10 +39,20 @@ pub(super) fn model(
         let reason = format!("{p} columns; a covariance matrix has 1 to {LARGEST_COVARIANCE}");
         return Err(options.refuse("coefficients", reason));
     }
-    let (scale, prior, start, fixed) = covariance(options, p)?;
-    let one = options.located(IidKd::new(&coefficients.names, scale, prior, &start, fixed))?;
+    let one = covariance_between(&coefficients.names, options)?;
     let model = options.located(Replicated::new(Arc::new(one), index.len()))?;
     Ok((Arc::new(model), index, coefficients))
+}
+
+/// Effects called `names` with the covariance matrix that the options describe.
+pub(super) fn covariance_between(names: &[String], options: &Options<'_>) -> Result<IidKd, InlaError> {
+    let p = names.len();
+    if !(1..=LARGEST_COVARIANCE).contains(&p) {
+        let reason = format!("{p} of them; a covariance matrix has 1 to {LARGEST_COVARIANCE}");
+        return Err(options.refuse("covariance", reason));
+    }
+    let (scale, prior, start, fixed) = covariance(options, p)?;
+    options.located(IidKd::new(names, scale, prior, &start, fixed))
 }
 
 fn columns(options: &Options<'_>, table: &Table) -> Result<Coefficients, InlaError> {
