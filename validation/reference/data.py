@@ -136,6 +136,16 @@ def nc_sids(spdata):
         "expected": births * (deaths.sum() / births.sum()),
         "nonwhite": table.NWBIR74.astype(float) / births,
     }))
+    periods = []
+    for period, year in (("p74", "74"), ("p79", "79")):
+        births, deaths = table[f"BIR{year}"].astype(float), table[f"SID{year}"].astype(float)
+        periods.append(pd.DataFrame({
+            "county": np.arange(1, len(table) + 1),
+            "period": period,
+            "deaths": deaths.astype(int),
+            "expected": births * (deaths.sum() / births.sum()),
+        }))
+    pd.concat(periods).to_csv(EXAMPLES / "nc_sids" / "periods.csv", index=False, float_format="%.10g", lineterminator="\n")
     neighbours = read_gal(spdata / "weights" / "ncCR85.gal")
     node = {fips: i for i, fips in enumerate(table.FIPS, start=1)}
     assert set(neighbours) == set(node)

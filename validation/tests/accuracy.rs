@@ -71,6 +71,11 @@ fn infant_deaths_by_bym2_agree_with_mcmc() {
 }
 
 #[test]
+fn infant_deaths_of_two_periods_agree_with_mcmc() {
+    assert_within("nc_sids_mcar", &compare(&own("nc_sids_mcar"), "auto").unwrap(), BARS);
+}
+
+#[test]
 fn infant_deaths_by_besag_and_iid_agree_with_mcmc() {
     check_own("nc_sids_besag_iid", 0.06);
 }

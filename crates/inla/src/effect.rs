@@ -22,13 +22,15 @@ mod coefficients;
 mod copies;
 mod generic;
 mod groups;
+mod placement;
+mod splines;
 
-use coefficients::Coefficients;
 pub(crate) use copies::{Copied, Factor, place_all};
+use placement::Placement;
 
 /// The names of the latent models.
-pub const MODELS: [&str; 11] =
-    ["iid", "iidkd", "rw1", "rw2", "ar1", "besag", "besagproper", "besagproper2", "bym", "bym2", "generic0"];
+pub const MODELS: [&str; 12] =
+    ["iid", "iidkd", "bs", "rw1", "rw2", "ar1", "besag", "besagproper", "besagproper2", "bym", "bym2", "generic0"];
 
 /// Options that every effect has.
 const COMMON: [&str; 12] = [
@@ -172,6 +174,9 @@ impl Options<'_> {
 fn own_options(model: &str) -> &'static [&'static str] {
     match model {
         "iidkd" => &["coefficients"],
+        "bs" => {
+            &["precision", "k", "degree", "knots", "spacing", "range", "penalty", "diagonal", "scale_model", "constr"]
+        }
         "rw1" | "rw2" => &["precision", "cyclic", "scale_model", "constr"],
         "ar1" => &["precision", "rho"],
         "besag" => &["precision", "graph", "scale_model", "constr"],
@@ -199,10 +204,16 @@ fn place(
     groups::check(&model, &options)?;
     if model == "iidkd" {
         let (inner, index, coefficients) = coefficients::model(&options, &call.column, table)?;
-        return arrange(extend(inner, &options)?, (index, Some(coefficients)), &options, call, table);
+        let placement = Placement::of_coefficients(index, coefficients);
+        return arrange(extend(inner, &options)?, placement, &options, call, table);
+    }
+    if model == "bs" {
+        let (inner, placement) = splines::model(&options, &call.column, table)?;
+        return arrange(extend(inner, &options)?, placement, &options, call, table);
     }
     let (inner, index) = base_model(&model, &options, call, table)?;
-    arrange(extend(inner, &options)?, (index, None), &options, call, table)
+    let placement = Placement::of_levels(index, inner.as_ref());
+    arrange(extend(inner, &options)?, placement, &options, call, table)
 }
 
 /// The name under which an effect is known.
@@ -379,7 +390,7 @@ fn extend(inner: Arc<dyn LatentModel>, options: &Options<'_>) -> Result<Arc<dyn 
 /// Groups, replicates, weights and labels.
 fn arrange(
     inner: Arc<dyn LatentModel>,
-    (index, coefficients): (LevelIndex, Option<Coefficients>),
+    placement: Placement,
     options: &Options<'_>,
     call: &EffectCall,
     table: &Table,
@@ -401,7 +412,7 @@ fn arrange(
     }
     let stride = inner.pattern().order();
     let node = |row: usize| {
-        let within = index.nodes[row]? * coefficients.as_ref().map_or(1, |c| c.names.len());
+        let within = placement.nodes[row]?;
         let g = group.as_ref().map_or(Some(0), |g| g.nodes[row])?;
         let r = replicate.as_ref().map_or(Some(0), |r| r.nodes[row])?;
         Some(within + g * stride + r * within_replicate)
@@ -409,7 +420,6 @@ fn arrange(
     let nodes = (0..table.rows()).map(node).collect();
     let weight_column = call.weights.clone().or(options.text("weights")?);
     let weights = weight_column.map(|column| table.complete_numeric(&column).map(<[f64]>::to_vec)).transpose()?;
-    let own = own_labels(inner.as_ref(), &index, coefficients.as_ref());
     let mut labels = Vec::with_capacity(model.pattern().order());
     for r in 0..replicate.as_ref().map_or(1, LevelIndex::len) {
         for g in 0..group.as_ref().map_or(1, LevelIndex::len) {
@@ -417,11 +427,10 @@ fn arrange(
                 copies.as_ref().map_or_else(String::new, |copies| format!(";{what}={}", copies.labels[k]))
             };
             let behind = of(&replicate, "replicate", r) + &of(&group, "group", g);
-            labels.extend(own.iter().map(|(part, label)| (part.clone(), format!("{label}{behind}"))));
+            labels.extend(placement.labels.iter().map(|(part, label)| (part.clone(), format!("{label}{behind}"))));
         }
     }
-    let varying = coefficients.is_some();
-    let mut columns = coefficients.map_or_else(|| vec![vec![1.0; table.rows()]], |c| c.columns);
+    let mut columns = placement.columns;
     if let Some(weights) = weights {
         columns.iter_mut().for_each(|column| column.iter_mut().zip(&weights).for_each(|(c, w)| *c *= w));
     }
@@ -431,27 +440,7 @@ fn arrange(
         nodes,
         columns,
         labels,
-        coefficients: varying,
+        coefficients: placement.coefficients,
         copies: Vec::new(),
     })
-}
-
-/// The part and the level of every node of one copy.
-fn own_labels(
-    inner: &dyn LatentModel,
-    index: &LevelIndex,
-    coefficients: Option<&Coefficients>,
-) -> Vec<(Option<String>, String)> {
-    if let Some(coefficients) = coefficients {
-        let of_level = |label: &String| {
-            let label = label.clone();
-            coefficients.names.iter().map(move |name| (Some(name.clone()), label.clone()))
-        };
-        return index.labels.iter().flat_map(of_level).collect();
-    }
-    let of_part = |part: gmrf::Part| {
-        let labels = index.labels[..part.nodes.len()].iter();
-        labels.map(move |label| (part.suffix.map(str::to_owned), label.clone()))
-    };
-    inner.parts().into_iter().flat_map(of_part).collect()
 }

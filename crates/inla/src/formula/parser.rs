@@ -1,5 +1,6 @@
 //! Reads formulas by recursive descent.
 
+use super::EffectCall;
 use super::algebra::{Algebra, TermSet, TooManyTerms};
 use super::lexer::{Spanned, Token, tokenize};
 use super::{Expression, Formula, FormulaError, Function, LONGEST_TEXT, Value, Variable, coefficients};
@@ -302,11 +303,14 @@ impl<'a> Parser<'a> {
             let argument = self.function_call()?;
             return Ok(self.algebra.single(Variable::Computed(argument)));
         }
-        if !matches!(name, "f" | "offset" | "factor" | "as.factor") {
+        if !matches!(name, "f" | "bs" | "offset" | "factor" | "as.factor") {
             return Err(self.unknown_function(name));
         }
         self.advance();
         self.advance();
+        if name == "bs" {
+            return Ok(TermSet::effects(vec![splines(self.effect()?)]));
+        }
         if name == "f" {
             return Ok(TermSet::effects(vec![self.effect()?]));
         }
@@ -334,17 +338,29 @@ impl<'a> Parser<'a> {
     pub(super) fn unknown_function(&self, name: &str) -> FormulaError {
         let advice = match name {
             "poly" => "poly() is not known: write x + I(x^2), or f(x, model = rw2) for a smooth curve".to_owned(),
-            "s" | "te" | "ti" | "ns" | "bs" | "lo" | "spline" | "smooth" => {
-                format!("{name}() is not known: write f(x, model = rw2) for a smooth curve")
+            "s" | "te" | "ti" | "ns" | "lo" | "spline" | "smooth" => {
+                format!("{name}() is not known: write bs(x) or f(x, model = rw2) for a smooth curve")
             }
             "scale" => "scale() is not known: standardise the column in the data".to_owned(),
             "c" | "cbind" => format!("{name}() is not a term"),
             _ => {
-                let known = ["log", "exp", "sqrt", "abs", "I", "factor", "as.factor", "offset", "f"];
+                let known = ["log", "exp", "sqrt", "abs", "I", "factor", "as.factor", "offset", "bs", "f"];
                 let hint = nearest(name, known).map_or(String::new(), |n| format!("; did you mean {n}()?"));
                 format!("the function {name}() is not known{hint} Known: {}", known.join(", "))
             }
         };
         self.error_here(advice)
     }
+}
+
+/// `bs(s, …)` as `f(s, model = bs, …)`; curves by group are called after both columns, so that a common curve may stand beside them.
+fn splines(mut call: EffectCall) -> EffectCall {
+    call.options.insert(0, ("model".to_owned(), Value::Name("bs".to_owned())));
+    let given = |option: &str| call.options.iter().find(|(name, _)| name == option).map(|(_, value)| value);
+    let owner = given("replicate").or(given("group"));
+    if let (None, Some(Value::Name(column) | Value::Text(column))) = (given("name"), owner) {
+        let name = format!("{}:{column}", call.column);
+        call.options.push(("name".to_owned(), Value::Text(name)));
+    }
+    call
 }
