@@ -4,16 +4,28 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use inla::nearest::check_keys;
-use inla::specification::{CoefficientPrior, JointPrior, ModelSpecification, Source};
+use inla::specification::{CoefficientPrior, JointPrior, ModelSpecification, Outcome, Outcomes, Source};
 use serde::Deserialize as _;
 use toml::{Table, Value};
 
 use crate::error::CliError;
 
 /// Keys of the file, of `[model]`, of `[fit]`.
-const TOP: [&str; 6] = ["data", "model", "effect", "fixed", "likelihood", "fit"];
-const MODEL: [&str; 11] =
-    ["formula", "family", "link", "trials", "exposure", "weights", "scale", "offset", "event", "time2", "truncation"];
+const TOP: [&str; 7] = ["data", "model", "outcome", "effect", "fixed", "likelihood", "fit"];
+const MODEL: [&str; 12] = [
+    "formula",
+    "outcome",
+    "family",
+    "link",
+    "trials",
+    "exposure",
+    "weights",
+    "scale",
+    "offset",
+    "event",
+    "time2",
+    "truncation",
+];
 const FIT: [&str; 11] = [
     "integration",
     "grid_step",
@@ -88,6 +100,7 @@ pub fn parse(text: &str) -> Result<(String, ModelSpecification), CliError> {
     if let Some(likelihood) = section(&file, "likelihood")? {
         specification.likelihood = texts(&likelihood, "[likelihood]")?;
     }
+    specification.outcomes = read_outcomes(&file, &model)?;
     if let Some(effects) = section(&file, "effect")? {
         for (name, options) in &effects {
             let place = format!("[effect.{name}]");
@@ -104,6 +117,40 @@ pub fn parse(text: &str) -> Result<(String, ModelSpecification), CliError> {
         specification.fit = options.map_err(|error| wrong(format!("[fit]: {error}")))?;
     }
     Ok((data, specification))
+}
+
+/// `[model] outcome` names the column, `[outcome.LEVEL]` says what the rows of a level are: their family with what belongs to it, and
+/// settings of its hyperparameters.
+fn read_outcomes(file: &Table, model: &Table) -> Result<Option<Outcomes>, CliError> {
+    let (column, sections) = (string(model, "[model]", "outcome")?, section(file, "outcome")?);
+    let Some(column) = column else {
+        return match sections {
+            None => Ok(None),
+            Some(_) => Err(wrong("[outcome…] needs the column of the outcomes: [model] outcome = \"column\"")),
+        };
+    };
+    let mut families = BTreeMap::new();
+    for (level, value) in sections.unwrap_or_default() {
+        let place = format!("[outcome.{level}]");
+        let own = value.as_table().ok_or_else(|| wrong(format!("{place} must be a section")))?;
+        let mut outcome = Outcome {
+            family: string(own, &place, "family")?,
+            link: string(own, &place, "link")?,
+            trials: source(own, "trials")?,
+            exposure: source(own, "exposure")?,
+            weights: source(own, "weights")?,
+            scale: source(own, "scale")?,
+            event: source(own, "event")?,
+            time2: source(own, "time2")?,
+            truncation: source(own, "truncation")?,
+            ..Outcome::default()
+        };
+        let settings = own.iter().filter(|(key, _)| !MODEL[2..].contains(&key.as_str()));
+        let settings = settings.map(|(key, value)| (key.clone(), value.clone())).collect();
+        outcome.likelihood = texts(&settings, &place)?;
+        families.insert(level, outcome);
+    }
+    Ok(Some(Outcomes { column, families }))
 }
 
 fn section(file: &Table, key: &str) -> Result<Option<Table>, CliError> {
@@ -234,6 +281,22 @@ mod tests {
         [fit]
         integration = "ccd"
     "#;
+
+    #[test]
+    fn outcomes_have_their_sections() {
+        let model = "data = \"d.csv\"\n[model]\nformula = \"y ~ 1\"\n";
+        let sections = "outcome = \"what\"\n[outcome.visits]\nfamily = \"poisson\"\nexposure = \"days\"\n\
+                        [outcome.weight]\nprecision = \"fixed(2)\"\n";
+        let outcomes = parse(&format!("{model}{sections}")).unwrap().1.outcomes.unwrap();
+        assert_eq!((outcomes.column.as_str(), outcomes.families.len()), ("what", 2));
+        assert_eq!(outcomes.families["visits"].family.as_deref(), Some("poisson"));
+        assert_eq!(outcomes.families["visits"].exposure, Some(Source::Column("days".to_owned())));
+        assert_eq!(outcomes.families["weight"].likelihood["precision"], "fixed(2)");
+        let error = parse(&format!("{model}[outcome.weight]\nfamily = \"t\"\n")).unwrap_err().to_string();
+        assert!(error.contains("outcome = \"column\""), "{error}");
+        let error = parse(&format!("{model}outcome = 3\n")).unwrap_err().to_string();
+        assert!(error.contains("text in quotes"), "{error}");
+    }
 
     #[test]
     fn a_model_file_makes_its_description() {

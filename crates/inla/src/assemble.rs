@@ -8,11 +8,11 @@ use laplace::likelihood::Unobserved;
 use laplace::{Design, Effect, LatentGaussianModel, Link, Observations, ScaledEntry, Scaling};
 
 use crate::design_matrix::{FixedDesign, INTERCEPT, collinear_columns, response};
-use crate::effect::{Factor, PlacedEffect, effect_name, place_all};
+use crate::effect::{Context, Factor, PlacedEffect, effect_name, place_all};
 use crate::error::InlaError;
-use crate::family::likelihood;
 use crate::fit::Resources;
 use crate::nearest::nearest;
+use crate::outcomes::{Likelihoods, likelihoods};
 use crate::specification::{ModelSpecification, Source};
 use crate::table::Table;
 
@@ -30,7 +30,10 @@ pub(crate) struct Assembled {
     pub(crate) effects: Vec<PlacedEffect>,
     /// Rows behind those of the table: coefficients of single groups, fixed and random part together, by effect and label.
     pub(crate) totals: Vec<(String, String)>,
-    pub(crate) link: Link,
+    /// The link of every row of the table.
+    pub(crate) links: Vec<Link>,
+    /// The row of the table that stands at each row of the engine.
+    pub(crate) order: Vec<usize>,
     pub(crate) family: String,
 }
 
@@ -49,10 +52,11 @@ pub(crate) fn assemble(
         let reason = format!("every value of the response {} is missing", formula.response);
         return Err(InlaError::InvalidModel(reason));
     }
-    let (likelihood, link) = likelihood(specification, table, &y)?;
+    let Likelihoods { mut observations, links, order, family } = likelihoods(specification, table, &y)?;
     let fixed = FixedDesign::new(formula, table)?;
     check_names(specification)?;
-    let effects = place_all(&formula.effects, table, &specification.effects, resources)?;
+    let context = Context { outside: &specification.effects, resources, spread: spread(&links, &y) };
+    let effects = place_all(&formula.effects, table, &context)?;
     let mut parts = Vec::new();
     let mut fixed_prior_sd = Vec::new();
     if !fixed.names.is_empty() {
@@ -61,17 +65,27 @@ pub(crate) fn assemble(
         fixed_prior_sd = sds;
     }
     parts.extend(effects.iter().map(|e| Effect { name: e.name.clone(), model: e.model.clone() }));
-    let mut design = design(specification, table, &fixed, &effects)?;
+    check_outcomes(&observations, &effects)?;
+    let mut design = design(specification, (table, &order), &fixed, &effects)?;
     let totals = push_totals(&mut design, &fixed, &effects)?;
-    let mut observations = vec![Observations { name: "likelihood".to_owned(), likelihood }];
     if !totals.is_empty() {
         let likelihood = Arc::new(Unobserved::new(totals.len()));
         observations.push(Observations { name: "coefficients".to_owned(), likelihood });
     }
     let model = LatentGaussianModel::new_like(parts, observations, design, resources.analysis.as_ref())
         .map_err(InlaError::engine)?;
-    let family = specification.family.clone();
-    Ok(Assembled { model, fixed: fixed.names, fixed_prior_sd, effects, totals, link, family })
+    Ok(Assembled { model, fixed: fixed.names, fixed_prior_sd, effects, totals, links, order, family })
+}
+
+/// The variance of the responses where the predictor has their units, else one.
+fn spread(links: &[Link], y: &[f64]) -> f64 {
+    if links.iter().any(|link| *link != Link::Identity) {
+        return 1.0;
+    }
+    let observed: Vec<f64> = y.iter().copied().filter(|y| y.is_finite()).collect();
+    let mean = observed.iter().sum::<f64>() / observed.len() as f64;
+    let variance = observed.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / observed.len() as f64;
+    if variance.is_normal() { variance } else { 1.0 }
 }
 
 /// Every name of an effect is its own, and every section of options has its effect.
@@ -88,6 +102,19 @@ fn check_names(specification: &ModelSpecification) -> Result<(), InlaError> {
         return Err(InlaError::UnknownName { kind: "effect", name: name.clone(), nearest: near, known: names });
     }
     Ok(())
+}
+
+/// Hyperparameters of outcomes and of effects are told apart by their names.
+fn check_outcomes(observations: &[Observations], effects: &[PlacedEffect]) -> Result<(), InlaError> {
+    let of_copies = effects.iter().flat_map(|effect| effect.copies.iter().map(|copy| &copy.name));
+    let mut names = effects.iter().map(|effect| &effect.name).chain(of_copies);
+    match names.find(|name| observations.iter().any(|o| o.name == **name)) {
+        None => Ok(()),
+        Some(name) => {
+            let reason = format!("an outcome and an effect are both called {name:?}: give the effect a name = \"…\"");
+            Err(InlaError::InvalidModel(reason))
+        }
+    }
 }
 
 /// The prior of the coefficients, and its standard deviations.
@@ -208,7 +235,7 @@ fn scalings(effects: &[PlacedEffect]) -> Vec<Scaling> {
 
 fn design(
     specification: &ModelSpecification,
-    table: &Table,
+    (table, order): (&Table, &[usize]),
     fixed: &FixedDesign,
     effects: &[PlacedEffect],
 ) -> Result<Design, InlaError> {
@@ -225,7 +252,7 @@ fn design(
     };
     let mut design = Design::with_scalings(nodes, scalings(effects));
     let (mut row, mut scaled) = (Vec::new(), Vec::new());
-    for i in 0..table.rows() {
+    for &i in order {
         row.clear();
         scaled.clear();
         let mut scaling = 0;

@@ -6,7 +6,7 @@ use gmrf::Graph;
 
 use crate::error::InlaError;
 use crate::fit::{Fit, Prepared, Resources};
-use crate::specification::{CoefficientPrior, ModelSpecification, Source};
+use crate::specification::{CoefficientPrior, ModelSpecification, Outcome, Outcomes, Source};
 use crate::table::Table;
 
 /// A random effect on a column.
@@ -87,6 +87,8 @@ enum Change {
     Integration(String),
     Threads(usize),
     Approximation(String),
+    Outcomes(String),
+    Outcome(String, Box<Outcome>),
 }
 
 impl ModelBuilder {
@@ -125,6 +127,33 @@ impl ModelBuilder {
             self.graphs.insert(effect.effect_name().to_owned(), graph);
         }
         self
+    }
+
+    /// Several likelihoods: one for each level of a column, of the model's family where [`outcome`](Self::outcome) says nothing else.
+    ///
+    /// ```
+    /// use inla::{Effect, ModelBuilder, Outcome, Table};
+    /// let table = Table::new()
+    ///     .with_numeric("y", &[1.2, 0.7, 1.9, 0.4, 3.0, 0.0, 5.0, 1.0])?
+    ///     .with_text("what", &["weight", "weight", "weight", "weight", "visits", "visits", "visits", "visits"])?
+    ///     .with_text("id", &["a", "b", "c", "d", "a", "b", "c", "d"])?;
+    /// let fit = ModelBuilder::new("y", "gaussian")
+    ///     .without_intercept()
+    ///     .fixed("what")
+    ///     .effect(Effect::new("id", "iidkd").option("coefficients", "\"0 + what\""))
+    ///     .outcomes("what")
+    ///     .outcome("visits", Outcome { family: Some("poisson".to_owned()), ..Outcome::default() })
+    ///     .fit(&table)?;
+    /// assert_eq!(fit.family(), "gaussian (weight), poisson (visits)");
+    /// # Ok::<(), inla::InlaError>(())
+    /// ```
+    pub fn outcomes(self, column: &str) -> Self {
+        self.change(Change::Outcomes(column.to_owned()))
+    }
+
+    /// The likelihood of one outcome among several.
+    pub fn outcome(self, level: &str, outcome: Outcome) -> Self {
+        self.change(Change::Outcome(level.to_owned(), Box::new(outcome)))
     }
 
     /// The link, instead of the family's default.
@@ -193,7 +222,7 @@ impl ModelBuilder {
         self.change(Change::Coefficient(name.to_owned(), prior))
     }
 
-    /// `auto`, `eb`, `grid`, `ccd` or `gauss-hermite`.
+    /// `auto`, `eb`, `grid`, `ccd`, `gauss-hermite` or `nuts`.
     pub fn integration(self, strategy: &str) -> Self {
         self.change(Change::Integration(strategy.to_owned()))
     }
@@ -264,6 +293,14 @@ impl Change {
             Self::Integration(strategy) => specification.fit.integration = strategy,
             Self::Threads(threads) => specification.fit.threads = threads,
             Self::Approximation(rung) => specification.fit.approximation = rung,
+            Self::Outcomes(column) => {
+                let families = specification.outcomes.take().map(|outcomes| outcomes.families).unwrap_or_default();
+                specification.outcomes = Some(Outcomes { column, families });
+            }
+            Self::Outcome(level, outcome) => {
+                let empty = || Outcomes { column: String::new(), families: std::collections::BTreeMap::new() };
+                specification.outcomes.get_or_insert_with(empty).families.insert(level, *outcome);
+            }
         }
     }
 }

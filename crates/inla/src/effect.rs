@@ -87,6 +87,19 @@ struct Options<'a> {
     values: BTreeMap<String, Value>,
     resources: &'a Resources,
     name: String,
+    spread: f64,
+}
+
+/// Options of effects that stand outside the formula, as text, by the effect's name.
+type Outside = BTreeMap<String, BTreeMap<String, String>>;
+
+/// What the effects of a model are placed by, beside the data.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) outside: &'a Outside,
+    pub(crate) resources: &'a Resources,
+    /// The variance that an effect could have on the scale of the predictor: where searches start.
+    pub(crate) spread: f64,
 }
 
 impl Options<'_> {
@@ -190,13 +203,8 @@ fn own_options(model: &str) -> &'static [&'static str] {
 }
 
 /// The model that an effect's options describe, its nodes found in the data.
-fn place(
-    call: &EffectCall,
-    table: &Table,
-    outside: &BTreeMap<String, BTreeMap<String, String>>,
-    resources: &Resources,
-) -> Result<PlacedEffect, InlaError> {
-    let options = read_options(call, outside, resources)?;
+fn place(call: &EffectCall, table: &Table, context: &Context<'_>) -> Result<PlacedEffect, InlaError> {
+    let options = read_options(call, context)?;
     let model = options.text("model")?.unwrap_or_else(|| "iid".to_owned());
     check_name("latent model", &model, &MODELS)?;
     let known: Vec<&str> = COMMON.iter().chain(own_options(&model)).copied().collect();
@@ -225,11 +233,7 @@ pub(crate) fn effect_name(call: &EffectCall) -> String {
     }
 }
 
-fn read_options<'a>(
-    call: &EffectCall,
-    outside: &BTreeMap<String, BTreeMap<String, String>>,
-    resources: &'a Resources,
-) -> Result<Options<'a>, InlaError> {
+fn read_options<'a>(call: &EffectCall, context: &Context<'a>) -> Result<Options<'a>, InlaError> {
     let name = effect_name(call);
     let place = format!("effect {name:?}");
     let canonical = |option: &str| option.replace('.', "_").to_lowercase();
@@ -237,7 +241,7 @@ fn read_options<'a>(
     for (option, value) in &call.options {
         values.insert(canonical(option), value.clone());
     }
-    if let Some(more) = outside.get(&name) {
+    if let Some(more) = context.outside.get(&name) {
         for (option, text) in more {
             let option = canonical(option);
             let value = Value::parse(text).unwrap_or_else(|_| Value::Text(text.clone()));
@@ -247,7 +251,7 @@ fn read_options<'a>(
             }
         }
     }
-    Ok(Options { place, values, resources, name })
+    Ok(Options { place, values, resources: context.resources, name, spread: context.spread })
 }
 
 fn base_model(

@@ -28,6 +28,14 @@ impl fmt::Display for Place {
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum InlaError {
+    /// What is wrong with one outcome among several.
+    #[error("outcome {level:?}: {source}")]
+    Outcome {
+        /// The outcome.
+        level: String,
+        /// The error.
+        source: Box<InlaError>,
+    },
     /// A file cannot be opened or read.
     #[error("cannot read {path}: {reason}")]
     UnreadableFile {

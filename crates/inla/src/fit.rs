@@ -103,7 +103,8 @@ impl Prepared {
     /// [`InlaError`]: the model has no mode or cannot be evaluated.
     pub fn fit(self) -> Result<Fit, InlaError> {
         let started = Instant::now();
-        let posterior = explore(&self.assembled, &self.options, self.specification.fit.threads)?;
+        let mut posterior = explore(&self.assembled, &self.options, self.specification.fit.threads)?;
+        into_table_order(&mut posterior, &self.assembled.order);
         let elapsed = self.elapsed + started.elapsed();
         Ok(Fit { specification: self.specification, assembled: self.assembled, posterior, elapsed })
     }
@@ -259,8 +260,8 @@ impl Fit {
 
     /// The fitted value of every row: the linear predictor through the inverse link.
     pub fn fitted(&self) -> Vec<Marginal> {
-        let map = Map::InverseLink(self.assembled.link);
-        self.linear_predictor().iter().map(|predictor| predictor.clone().mapped(map)).collect()
+        let rows = self.linear_predictor().iter().zip(&self.assembled.links);
+        rows.map(|(predictor, &link)| predictor.clone().mapped(Map::InverseLink(link))).collect()
     }
 
     /// `log p(y)`, every constant included; improper priors count as densities with respect to Lebesgue measure.
@@ -316,7 +317,7 @@ impl Fit {
 
     /// Coefficients that the data leave to their priors: perfect separation, or a category without events.
     fn separation_warnings(&self) -> Vec<String> {
-        if self.assembled.family == "gaussian" {
+        if self.is_gaussian() {
             return Vec::new();
         }
         let coefficients = self.assembled.fixed.iter().zip(&self.assembled.fixed_prior_sd).zip(&self.posterior.nodes);
@@ -330,6 +331,25 @@ impl Fit {
                 )
             })
             .collect()
+    }
+}
+
+/// Puts what belongs to rows from the engine's order into that of the table.
+fn into_table_order(posterior: &mut Posterior, order: &[usize]) {
+    if order.windows(2).all(|pair| pair[0] < pair[1]) {
+        return;
+    }
+    let mut places = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(engine, &row)| places[row] = engine);
+    let predictors: Vec<Marginal> = places.iter().map(|&engine| posterior.predictors[engine].clone()).collect();
+    posterior.predictors.splice(..order.len(), predictors);
+    if let Some(criteria) = &mut posterior.criteria {
+        for values in [&mut criteria.cpo, &mut criteria.pit] {
+            let sorted: Vec<f64> = places.iter().map(|&engine| values[engine]).collect();
+            values.splice(..order.len(), sorted);
+        }
+        criteria.failures.iter_mut().filter(|row| **row < order.len()).for_each(|row| *row = order[*row]);
+        criteria.failures.sort_unstable();
     }
 }
 
@@ -366,6 +386,8 @@ fn explore_options(fit: &FitOptions) -> Result<ExploreOptions, InlaError> {
     let strategy = match fit.integration.as_str() {
         "eb" => Strategy::EmpiricalBayes,
         "grid" => Strategy::Grid(grid),
+        // a spacing of one's own asks for a grid
+        "auto" if grid.is_some() => Strategy::Grid(grid),
         "ccd" => Strategy::CentralComposite,
         "gauss-hermite" => Strategy::GaussHermite(fit.nodes),
         "nuts" => Strategy::Nuts(NutsOptions { chains: fit.chains, tuning: fit.tuning, draws: fit.draws }),

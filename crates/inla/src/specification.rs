@@ -104,6 +104,41 @@ impl Default for FitOptions {
     }
 }
 
+/// The likelihood of one outcome among several; what is `None` has the family's default.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Outcome {
+    /// The family; `None`: that of the model.
+    pub family: Option<String>,
+    /// The link.
+    pub link: Option<String>,
+    /// As [`ModelSpecification::trials`].
+    pub trials: Option<Source>,
+    /// As [`ModelSpecification::exposure`].
+    pub exposure: Option<Source>,
+    /// As [`ModelSpecification::weights`].
+    pub weights: Option<Source>,
+    /// As [`ModelSpecification::scale`].
+    pub scale: Option<Source>,
+    /// As [`ModelSpecification::event`].
+    pub event: Option<Source>,
+    /// As [`ModelSpecification::time2`].
+    pub time2: Option<Source>,
+    /// As [`ModelSpecification::truncation`].
+    pub truncation: Option<Source>,
+    /// Settings of the likelihood's hyperparameters, as text.
+    pub likelihood: BTreeMap<String, String>,
+}
+
+/// Several likelihoods in one model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcomes {
+    /// The column whose levels are the outcomes, none of them missing.
+    pub column: String,
+    /// Likelihoods by level; a level that is not here has the model's own, with hyperparameters of its own.
+    pub families: BTreeMap<String, Outcome>,
+}
+
 /// A model: formula, family, priors, options. Serialises, so that it can be saved and fitted again elsewhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelSpecification {
@@ -127,6 +162,9 @@ pub struct ModelSpecification {
     pub time2: Option<Source>,
     /// Times at which rows came under observation; `None`: 0.
     pub truncation: Option<Source>,
+    /// Several likelihoods, by a column; `None`: one.
+    #[serde(default)]
+    pub outcomes: Option<Outcomes>,
     /// A further offset of the linear predictor.
     pub offset: Option<Source>,
     /// Settings of the likelihood's hyperparameters, as text.
@@ -156,6 +194,7 @@ impl ModelSpecification {
             event: None,
             time2: None,
             truncation: None,
+            outcomes: None,
             offset: None,
             likelihood: BTreeMap::new(),
             effects: BTreeMap::new(),

@@ -23,9 +23,6 @@ pub(super) struct Coefficients {
 /// Of the default prior `Wishart(p + 1, 10⁴ I)`: every standard deviation has the default prior of an iid effect, every
 /// correlation is uniform.
 const DEFAULT_RATE: f64 = 1e-4;
-/// The variance at which its search starts, that of an iid effect.
-const DEFAULT_START: f64 = 0.018_315_638_888_734_18;
-
 /// The model of `groups` groups, its columns from the data.
 pub(super) fn model(
     options: &Options<'_>,
@@ -39,19 +36,26 @@ pub(super) fn model(
         let reason = format!("{p} columns; a covariance matrix has 1 to {LARGEST_COVARIANCE}");
         return Err(options.refuse("coefficients", reason));
     }
-    let one = covariance_between(&coefficients.names, options)?;
+    // the search starts where each column explains what there is: its prior has a mode of its own at variances near nothing
+    let size = |column: &Vec<f64>| column.iter().map(|x| x * x).sum::<f64>() / column.len() as f64;
+    let variances = coefficients.columns.iter().map(|column| options.spread / size(column)).collect::<Vec<f64>>();
+    let one = covariance_between(&coefficients.names, &variances, options)?;
     let model = options.located(Replicated::new(Arc::new(one), index.len()))?;
     Ok((Arc::new(model), index, coefficients))
 }
 
-/// Effects called `names` with the covariance matrix that the options describe.
-pub(super) fn covariance_between(names: &[String], options: &Options<'_>) -> Result<IidKd, InlaError> {
+/// Effects called `names` with the covariance matrix that the options describe; where they are silent its search starts at `variances`.
+pub(super) fn covariance_between(
+    names: &[String],
+    variances: &[f64],
+    options: &Options<'_>,
+) -> Result<IidKd, InlaError> {
     let p = names.len();
     if !(1..=LARGEST_COVARIANCE).contains(&p) {
         let reason = format!("{p} of them; a covariance matrix has 1 to {LARGEST_COVARIANCE}");
         return Err(options.refuse("covariance", reason));
     }
-    let (scale, prior, start, fixed) = covariance(options, p)?;
+    let (scale, prior, start, fixed) = covariance(options, variances)?;
     options.located(IidKd::new(names, scale, prior, &start, fixed))
 }
 
@@ -78,7 +82,8 @@ fn columns(options: &Options<'_>, table: &Table) -> Result<Coefficients, InlaErr
 type Covariance = (CovarianceScale, Arc<dyn Prior>, Vec<f64>, bool);
 
 /// `wishart(r, R)`, `lkj(eta, u, alpha)` or `fixed(Σ)`; matrices by their diagonal, then below it column by column.
-fn covariance(options: &Options<'_>, p: usize) -> Result<Covariance, InlaError> {
+fn covariance(options: &Options<'_>, variances: &[f64]) -> Result<Covariance, InlaError> {
+    let p = variances.len();
     let usage = "write wishart(r), wishart(r, R…), lkj(eta, u, alpha) or fixed(S…); a matrix is its diagonal, then the \
                  entries below it column by column";
     let refuse = |reason: &str| options.refuse("covariance", reason);
@@ -105,7 +110,7 @@ fn covariance(options: &Options<'_>, p: usize) -> Result<Covariance, InlaError> 
     };
     let entries = p * (p + 1) / 2;
     match (name.as_str(), numbers.as_slice()) {
-        ("wishart", []) => wishart(options, p as f64 + 1.0, &diagonal(p, DEFAULT_RATE), Some(DEFAULT_START)),
+        ("wishart", []) => wishart(options, p as f64 + 1.0, &diagonal(p, DEFAULT_RATE), Some(variances)),
         ("wishart", [degrees]) => wishart(options, *degrees, &diagonal(p, 1.0), None),
         ("wishart", [degrees, rate @ ..]) if rate.len() == entries => {
             wishart(options, *degrees, &symmetric(p, rate), None)
@@ -134,14 +139,17 @@ fn wishart(
     options: &Options<'_>,
     degrees: f64,
     rate: &[Vec<f64>],
-    start: Option<f64>,
+    start: Option<&[f64]>,
 ) -> Result<Covariance, InlaError> {
     let scale = options.located(CovarianceScale::of_rate(rate))?;
     let prior =
         Wishart::new(degrees, scale.clone()).map_err(|error| options.refuse("covariance", error.to_string()))?;
     // the prior's mean of the precision matrix, unless its scale says nothing
     let start = match start {
-        Some(variance) => diagonal(rate.len(), variance).concat(),
+        Some(variances) => {
+            let place = |k: usize| if k % (variances.len() + 1) == 0 { variances[k / variances.len()] } else { 0.0 };
+            (0..variances.len().pow(2)).map(place).collect()
+        }
         None => rate.concat().iter().map(|r| r / degrees).collect(),
     };
     Ok((scale, Arc::new(prior), start, false))

@@ -2,13 +2,10 @@
 //!
 //! The rows of the copy are placed together with those of its source, below them in one table, so that levels are those of both.
 
-use std::collections::BTreeMap;
-
 use gmrf::{Hyperparameter, HyperparameterBlock, Transform};
 
-use super::{Options, PlacedEffect, effect_name, place, read_options};
+use super::{Context, Options, Outside, PlacedEffect, effect_name, place, read_options};
 use crate::error::InlaError;
-use crate::fit::Resources;
 use crate::formula::EffectCall;
 use crate::nearest::{check_keys, nearest};
 use crate::setting::HyperDefault;
@@ -40,16 +37,13 @@ impl Copied {
     }
 }
 
-type Outside = BTreeMap<String, BTreeMap<String, String>>;
-
 /// Places every effect of a formula, copies with their sources.
 pub(crate) fn place_all(
     calls: &[EffectCall],
     table: &Table,
-    outside: &Outside,
-    resources: &Resources,
+    context: &Context<'_>,
 ) -> Result<Vec<PlacedEffect>, InlaError> {
-    let options = calls.iter().map(|call| read_options(call, outside, resources)).collect::<Result<Vec<_>, _>>()?;
+    let options = calls.iter().map(|call| read_options(call, context)).collect::<Result<Vec<_>, _>>()?;
     let copied = options.iter().map(|options| options.text("copy")).collect::<Result<Vec<_>, _>>()?;
     let names: Vec<String> = calls.iter().map(effect_name).collect();
     for (k, source) in copied.iter().enumerate() {
@@ -68,8 +62,8 @@ pub(crate) fn place_all(
         let copies: Vec<&Options<'_>> = (0..calls.len()).filter(of).map(|c| &options[c]).collect();
         let copies = copies.into_iter().zip((0..calls.len()).filter(of).map(|c| &calls[c])).collect::<Vec<_>>();
         placed.push(match copies.as_slice() {
-            [] => place(&calls[k], table, outside, resources)?,
-            copies => place_with_copies((&calls[k], &options[k]), copies, table, outside)?,
+            [] => place(&calls[k], table, context)?,
+            copies => place_with_copies((&calls[k], &options[k]), copies, table, context)?,
         });
     }
     Ok(placed)
@@ -80,12 +74,12 @@ fn place_with_copies(
     source: (&EffectCall, &Options<'_>),
     copies: &[(&Options<'_>, &EffectCall)],
     table: &Table,
-    outside: &Outside,
+    context: &Context<'_>,
 ) -> Result<PlacedEffect, InlaError> {
-    stacked(source, copies, table, outside).or_else(|error| {
-        stacked(source, &[], table, outside)?;
+    stacked(source, copies, table, context).or_else(|error| {
+        stacked(source, &[], table, context)?;
         for &copy in copies {
-            if let Err(error) = stacked(source, &[copy], table, outside) {
+            if let Err(error) = stacked(source, &[copy], table, context) {
                 return match error {
                     InlaError::InvalidOption { ref place, .. } if *place == copy.0.place => Err(error),
                     other => Err(copy.0.refuse("copy", other.to_string())),
@@ -100,7 +94,7 @@ fn stacked(
     (call, options): (&EffectCall, &Options<'_>),
     copies: &[(&Options<'_>, &EffectCall)],
     table: &Table,
-    outside: &Outside,
+    context: &Context<'_>,
 ) -> Result<PlacedEffect, InlaError> {
     let mut all = table.clone();
     for (own, copy) in copies {
@@ -115,8 +109,8 @@ fn stacked(
         }
         all = all.below(table, &replaced).map_err(|error| own.refuse("copy", error.to_string()))?;
     }
-    let (bare, others) = without_weights(call, options, outside);
-    let mut placed = place(&bare, &all, &others, options.resources)?;
+    let (bare, others) = without_weights(call, options, context.outside);
+    let mut placed = place(&bare, &all, &Context { outside: &others, ..*context })?;
     let rows = table.rows();
     let nodes = std::mem::take(&mut placed.nodes);
     let columns = std::mem::take(&mut placed.columns);

@@ -27,7 +27,7 @@ pub(super) fn grouped(
     if let Some(option) = ["group_rho", "group_graph"].into_iter().find(|o| options.values.contains_key(*o)) {
         return Err(options.refuse(option, "an unstructured group has a covariance matrix: covariance = …"));
     }
-    let between = coefficients::covariance_between(labels, options)?;
+    let between = coefficients::covariance_between(labels, &vec![options.spread; labels.len()], options)?;
     Ok(Arc::new(options.located(Coupled::new(between, field))?))
 }
 

@@ -7,7 +7,8 @@ pub(super) fn effects(group: &str, intercept: bool, terms: Vec<Term>, independen
     if terms.is_empty() {
         return vec![single(group, None, false)];
     }
-    if !independent && (intercept || terms.len() > 1) {
+    // a single column may be a factor of many: the data say
+    if !independent {
         return vec![joint(group, intercept, terms, false)];
     }
     let mut effects = if intercept { vec![single(group, None, false)] } else { Vec::new() };

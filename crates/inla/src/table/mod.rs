@@ -108,8 +108,8 @@ pub struct Table {
     names: Vec<String>,
     columns: Vec<Column>,
     lines: Option<Vec<u64>>,
-    /// Rows of the table that this one repeats below itself.
-    repeated: Option<usize>,
+    /// The row of the user's table that stands in each row, where they differ.
+    origin: Option<Vec<usize>>,
 }
 
 impl Table {
@@ -172,7 +172,7 @@ impl Table {
 
     /// Where `row` (from 0) stands in the data as the user sees it.
     pub fn place(&self, row: usize) -> Place {
-        let row = self.repeated.map_or(row, |rows| row % rows);
+        let row = self.origin.as_ref().and_then(|origin| origin.get(row).copied()).unwrap_or(row);
         match &self.lines {
             Some(lines) if row < lines.len() => Place::Line(lines[row]),
             _ => Place::Row(row + 1),
@@ -203,7 +203,25 @@ impl Table {
                 }
             });
         }
-        Ok(Self { names: self.names.clone(), columns, lines: self.lines.clone(), repeated: Some(other.rows()) })
+        let origin = (0..self.rows() + other.rows()).map(|row| row % other.rows()).collect();
+        Ok(Self { names: self.names.clone(), columns, lines: self.lines.clone(), origin: Some(origin) })
+    }
+
+    /// Some of the rows; errors name the places that they had.
+    pub(crate) fn rows_of(&self, rows: &[usize]) -> Self {
+        let column = |column: &Column| match column {
+            Column::Numeric(values) => Column::Numeric(rows.iter().map(|&row| values[row]).collect()),
+            Column::Text(text) => {
+                let texts = rows.iter().map(|&row| text.codes[row].map_or("", |code| text.levels[code].as_str()));
+                Column::Text(TextColumn::new(texts))
+            }
+        };
+        Self {
+            names: self.names.clone(),
+            columns: self.columns.iter().map(column).collect(),
+            lines: self.lines.clone(),
+            origin: Some(rows.to_vec()),
+        }
     }
 
     /// Whether there is a column of this name.
