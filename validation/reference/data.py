@@ -95,6 +95,34 @@ def hsb82():
     })
 
 
+def growth_curves():
+    """Simulated: counts of 12 groups at 25 places each, a common curve, deviations and levels."""
+    generator = np.random.default_rng(12)
+    rows = []
+    for group in range(1, 13):
+        level, phase, size = generator.normal(0, 0.3), generator.uniform(0, 2 * np.pi), generator.normal(0, 0.4)
+        for s in np.sort(generator.uniform(0, 1, 25)):
+            eta = 1.2 + np.sin(3 * s) * 1.3 - 0.4 * s + level + size * np.sin(2 * np.pi * s + phase)
+            rows.append((f"g{group}", round(s, 4), generator.poisson(np.exp(eta))))
+    return pd.DataFrame(rows, columns=["group", "s", "y"])
+
+
+def joint_outcomes():
+    """Simulated: a weight and a number of visits of 80 subjects, four times each, with correlated levels."""
+    generator = np.random.default_rng(21)
+    rows = []
+    for subject in range(1, 81):
+        first, second = generator.normal(size=2)
+        level = {"weight": 0.8 * first, "visits": 0.5 * (0.6 * first + 0.8 * second)}
+        for _ in range(4):
+            x, days = round(generator.normal(), 3), int(generator.integers(1, 6))
+            weight = round(2.0 + 0.5 * x + level["weight"] + 0.6 * generator.normal(), 4)
+            rows.append((f"s{subject}", "weight", x, days, weight))
+            visits = generator.poisson(days * np.exp(-0.3 + 0.3 * x + level["visits"]))
+            rows.append((f"s{subject}", "visits", x, days, visits))
+    return pd.DataFrame(rows, columns=["id", "outcome", "x", "days", "y"])
+
+
 def read_dbf(path):
     """The records of a dBASE III table as text."""
     raw = path.read_bytes()
@@ -158,6 +186,6 @@ def nc_sids(spdata):
 
 
 if __name__ == "__main__":
-    for make in (seeds, cbpp, epil, coal, vans, sleepstudy, hsb82):
+    for make in (seeds, cbpp, epil, coal, vans, sleepstudy, hsb82, growth_curves, joint_outcomes):
         write(make.__name__, make())
     nc_sids(pathlib.Path(sys.argv[1]))

@@ -71,6 +71,16 @@ fn infant_deaths_by_bym2_agree_with_mcmc() {
 }
 
 #[test]
+fn growth_curves_agree_with_mcmc() {
+    assert_within("growth_curves", &compare(&own("growth_curves"), "auto").unwrap(), BARS);
+}
+
+#[test]
+fn two_outcomes_agree_with_mcmc() {
+    assert_within("joint_outcomes", &compare(&own("joint_outcomes"), "auto").unwrap(), BARS);
+}
+
+#[test]
 fn infant_deaths_of_two_periods_agree_with_mcmc() {
     assert_within("nc_sids_mcar", &compare(&own("nc_sids_mcar"), "auto").unwrap(), BARS);
 }

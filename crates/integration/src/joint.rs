@@ -24,8 +24,8 @@ const PAIRS: (usize, usize, usize) = (1024, 2048, 8192);
 const TABLE: usize = 401;
 /// Bins of a smoothed density, from end to end of the draws.
 const BINS: usize = 1200;
-/// Width of the smoothing kernel in standard deviations.
-const BANDWIDTH: f64 = 0.2;
+/// The least and the greatest width of the smoothing kernel in standard deviations.
+const BANDWIDTH: (f64, f64) = (0.2, 0.35);
 /// The slope on another axis is followed up to this many standard deviations.
 const REACH: f64 = 3.5;
 /// The couplings change the log-density by no more than this.
@@ -211,7 +211,9 @@ impl Joint {
 
     fn smoothed(&self, values: &[f64]) -> Marginal {
         let (mean, sd) = self.moments(values);
-        let width = BANDWIDTH * sd;
+        // Silverman's rule, a little wider: weighed draws leave bumps
+        let effective = 1.0 / self.weights.iter().map(|w| w * w).sum::<f64>();
+        let width = sd * (1.2 * effective.powf(-0.2)).clamp(BANDWIDTH.0, BANDWIDTH.1);
         let ends = values.iter().fold((mean, mean), |(a, b), v| (a.min(*v), b.max(*v)));
         let (low, high) = (ends.0 - 4.0 * width, ends.1 + 4.0 * width);
         let cell = (high - low) / BINS as f64;

@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use inla::Named;
+use inla::{Fit, Named, Resources, Table};
+use inla_cli::ModelFile;
 use plotters::prelude::*;
 use validation::{Failure, Hierarchy};
 
@@ -21,7 +22,9 @@ fn main() -> Result<(), Failure> {
     let counts = Hierarchy::counts(1);
     let names = ["θ₁", "θ₂", "θ₃", "θ₄", "θ₅", "Σ₁₁", "Σ₂₁", "Σ₂₂", "Σ₃₁", "Σ₃₂", "Σ₃₃", "Σ₄₁"];
     densities("counts", &counts, 200_000, &names)?;
-    curves("curves", &counts)
+    curves("curves", &counts)?;
+    growth("growth")?;
+    fields("fields")
 }
 
 fn path(name: &str) -> Result<PathBuf, Failure> {
@@ -126,6 +129,71 @@ fn curves(name: &str, data: &Hierarchy) -> Result<(), Failure> {
         chart.draw_series(LineSeries::new(mean, DARK.stroke_width(2))).map_err(|e| e.to_string())?;
         let points = y.iter().enumerate().map(|(k, y)| Circle::new((x(k), *y), 3, BLACK.filled()));
         chart.draw_series(points).map_err(|e| e.to_string())?;
+    }
+    root.present()?;
+    Ok(())
+}
+
+/// An example with its table.
+fn example(model: &str) -> Result<(Table, Fit), Failure> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples").join(model);
+    let file = ModelFile::read(&path)?;
+    let table = Table::from_csv_path(&file.data)?;
+    let resources = Resources { directory: Some(file.directory), ..Resources::default() };
+    let fit = Fit::new(&file.specification, &table, &resources)?;
+    Ok((table, fit))
+}
+
+/// Counts of every group with the expected curve and its band of 95 %.
+fn growth(name: &str) -> Result<(), Failure> {
+    let (table, fit) = example("growth_curves/model.toml")?;
+    let (s, y) = (table.numeric("s")?, table.numeric("y")?);
+    let (groups, codes) = table.factor("group")?;
+    let fitted: Vec<_> = fit.fitted().iter().map(inla::Marginal::summary).collect();
+    let top = fitted.iter().map(|f| f.q0_975).chain(y.iter().copied()).fold(0.0, f64::max);
+    let file = path(name)?;
+    let root = SVGBackend::new(&file, (PANEL.0 * 4, PANEL.1 * 3)).into_drawing_area();
+    root.fill(&WHITE)?;
+    for (k, (group, area)) in groups.iter().zip(root.split_evenly((3, 4))).enumerate() {
+        let mut rows: Vec<usize> = (0..y.len()).filter(|&row| codes[row] == Some(k)).collect();
+        rows.sort_by(|&a, &b| s[a].total_cmp(&s[b]));
+        let mut chart = panel(&area, group, 0.0..1.0, 0.0..1.05 * top)?;
+        let upper = rows.iter().map(|&row| (s[row], fitted[row].q0_975));
+        let lower = rows.iter().rev().map(|&row| (s[row], fitted[row].q0_025));
+        let band = std::iter::once(Polygon::new(upper.chain(lower).collect::<Vec<_>>(), BLUE_BAND.filled()));
+        chart.draw_series(band).map_err(|e| e.to_string())?;
+        let mean = rows.iter().map(|&row| (s[row], fitted[row].mean));
+        chart.draw_series(LineSeries::new(mean, DARK.stroke_width(2))).map_err(|e| e.to_string())?;
+        let points = rows.iter().map(|&row| Circle::new((s[row], y[row]), 3, BLACK.filled()));
+        chart.draw_series(points).map_err(|e| e.to_string())?;
+    }
+    root.present()?;
+    Ok(())
+}
+
+/// Relative risks of the counties in one period against the other, and the densities of what couples them.
+fn fields(name: &str) -> Result<(), Failure> {
+    let (table, fit) = example("nc_sids/mcar.toml")?;
+    let half = table.rows() / 2;
+    let risks: Vec<f64> = fit.fitted().iter().map(|f| f.summary().mean).collect();
+    let top = 1.05 * risks.iter().copied().fold(0.0, f64::max);
+    let file = path(name)?;
+    let root = SVGBackend::new(&file, (PANEL.0 * 4, PANEL.1)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let areas = root.split_evenly((1, 4));
+    let mut chart = panel(&areas[0], "relative risk, 1979-84 against 1974-78", 0.0..top, 0.0..top)?;
+    chart.draw_series(LineSeries::new([(0.0, 0.0), (top, top)], GREY)).map_err(|e| e.to_string())?;
+    let points = (0..half).map(|k| Circle::new((risks[k], risks[half + k]), 2, DARK.filled()));
+    chart.draw_series(points).map_err(|e| e.to_string())?;
+    let hyper = fit.hyperparameters();
+    for (area, wanted) in areas[1..].iter().zip(["county.sd[p74]", "county.sd[p79]", "county.rho[p74,p79]"]) {
+        let named = hyper.iter().find(|n| n.name == wanted).ok_or_else(|| format!("no {wanted}"))?;
+        let (low, high) = (named.marginal.quantile(0.001), named.marginal.quantile(0.999));
+        let curve: Vec<(f64, f64)> =
+            (0..=200).map(|k| low + (high - low) * f64::from(k) / 200.0).map(|x| (x, named.marginal.pdf(x))).collect();
+        let top = curve.iter().map(|p| p.1).fold(0.0, f64::max);
+        let mut chart = panel(area, wanted, low..high, 0.0..1.1 * top)?;
+        chart.draw_series(LineSeries::new(curve, DARK.stroke_width(2))).map_err(|e| e.to_string())?;
     }
     root.present()?;
     Ok(())
