@@ -30,6 +30,8 @@ pub(crate) struct Assembled {
     pub(crate) effects: Vec<PlacedEffect>,
     /// Rows behind those of the table: coefficients of single groups, fixed and random part together, by effect and label.
     pub(crate) totals: Vec<(String, String)>,
+    /// Rows behind those: derivatives of the curves along a column, by column and row of the table.
+    pub(crate) slopes: Vec<(String, usize)>,
     /// The link of every row of the table.
     pub(crate) links: Vec<Link>,
     /// The row of the table that stands at each row of the engine.
@@ -68,13 +70,14 @@ pub(crate) fn assemble(
     check_outcomes(&observations, &effects)?;
     let mut design = design(specification, (table, &order), &fixed, &effects)?;
     let totals = push_totals(&mut design, &fixed, &effects)?;
-    if !totals.is_empty() {
-        let likelihood = Arc::new(Unobserved::new(totals.len()));
+    let slopes = push_slopes(&mut design, fixed.names.len(), &effects)?;
+    if totals.len() + slopes.len() > 0 {
+        let likelihood = Arc::new(Unobserved::new(totals.len() + slopes.len()));
         observations.push(Observations { name: "coefficients".to_owned(), likelihood });
     }
     let model = LatentGaussianModel::new_like(parts, observations, design, resources.analysis.as_ref())
         .map_err(InlaError::engine)?;
-    Ok(Assembled { model, fixed: fixed.names, fixed_prior_sd, effects, totals, links, order, family })
+    Ok(Assembled { model, fixed: fixed.names, fixed_prior_sd, effects, totals, slopes, links, order, family })
 }
 
 /// The variance of the responses where the predictor has their units, else one.
@@ -221,6 +224,30 @@ fn push_totals(
         start += effect.labels.len();
     }
     Ok(totals)
+}
+
+/// One row for every row of the table in which there is a curve along a column whose derivative is asked for.
+fn push_slopes(design: &mut Design, fixed: usize, effects: &[PlacedEffect]) -> Result<Vec<(String, usize)>, InlaError> {
+    let wanted = effects.iter().filter_map(|effect| effect.slopes.as_ref().filter(|slopes| slopes.wanted));
+    let mut columns: Vec<&String> = wanted.map(|slopes| &slopes.column).collect();
+    columns.sort();
+    columns.dedup();
+    let mut all = Vec::new();
+    for column in columns {
+        let rows = effects.iter().filter_map(|effect| effect.slopes.as_ref()?.columns.first()).map(Vec::len).max();
+        for row in 0..rows.unwrap_or(0) {
+            let (mut entries, mut start) = (Vec::new(), fixed);
+            for effect in effects {
+                entries.extend(effect.slope_row(column, row).map(|(node, slope)| (start + node, slope)));
+                start += effect.labels.len();
+            }
+            if !entries.is_empty() {
+                design.push_row(&entries, 0.0).map_err(InlaError::engine)?;
+                all.push((column.clone(), row));
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// The estimated factors of copies, in the order of the effects and of their copies.

@@ -158,7 +158,7 @@ impl Fit {
         }
         if let Some(sampling) = &diagnostics.sampling {
             let (r_hat, j) = sampling.largest_r_hat;
-            let verdict = Verdict::of(r_hat - 1.0, R_HAT.0, R_HAT.1);
+            let verdict = Verdict::of((r_hat - 1.0).max(0.0), R_HAT.0, R_HAT.1);
             if verdict > Verdict::Good {
                 add(verdict, &theta[j], format!("the chains disagree on it: R̂ {r_hat:.3}; give more tuning and draws"));
             }

@@ -26,7 +26,7 @@ mod placement;
 mod splines;
 
 pub(crate) use copies::{Copied, Factor, place_all};
-use placement::Placement;
+use placement::{Placement, Slopes};
 
 /// The names of the latent models.
 pub const MODELS: [&str; 12] =
@@ -61,6 +61,8 @@ pub(crate) struct PlacedEffect {
     pub(crate) labels: Vec<(Option<String>, String)>,
     /// Whether its parts are coefficients of columns.
     pub(crate) coefficients: bool,
+    /// How a curve changes along its column.
+    pub(crate) slopes: Option<Slopes>,
     /// Where it enters the predictor again.
     pub(crate) copies: Vec<Copied>,
 }
@@ -69,6 +71,12 @@ impl PlacedEffect {
     /// The nodes of a row with their weights.
     pub(crate) fn row(&self, row: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
         nodes_of_row(&self.nodes, &self.columns, row)
+    }
+
+    /// The nodes of a row with the derivatives of their weights along `column`; nothing for other effects.
+    pub(crate) fn slope_row<'a>(&'a self, column: &str, row: usize) -> impl Iterator<Item = (usize, f64)> + 'a {
+        let own = self.slopes.as_ref().filter(|slopes| slopes.column == column);
+        own.into_iter().flat_map(move |slopes| nodes_of_row(&self.nodes, &slopes.columns, row))
     }
 }
 
@@ -187,9 +195,19 @@ impl Options<'_> {
 fn own_options(model: &str) -> &'static [&'static str] {
     match model {
         "iidkd" => &["coefficients"],
-        "bs" => {
-            &["precision", "k", "degree", "knots", "spacing", "range", "penalty", "diagonal", "scale_model", "constr"]
-        }
+        "bs" => &[
+            "precision",
+            "k",
+            "degree",
+            "knots",
+            "spacing",
+            "range",
+            "penalty",
+            "derivative",
+            "diagonal",
+            "scale_model",
+            "constr",
+        ],
         "rw1" | "rw2" => &["precision", "cyclic", "scale_model", "constr"],
         "ar1" => &["precision", "rho"],
         "besag" => &["precision", "graph", "scale_model", "constr"],
@@ -434,9 +452,10 @@ fn arrange(
             labels.extend(placement.labels.iter().map(|(part, label)| (part.clone(), format!("{label}{behind}"))));
         }
     }
-    let mut columns = placement.columns;
+    let (mut columns, mut slopes) = (placement.columns, placement.slopes);
     if let Some(weights) = weights {
-        columns.iter_mut().for_each(|column| column.iter_mut().zip(&weights).for_each(|(c, w)| *c *= w));
+        let all = columns.iter_mut().chain(slopes.iter_mut().flat_map(|slopes| &mut slopes.columns));
+        all.for_each(|column| column.iter_mut().zip(&weights).for_each(|(c, w)| *c *= w));
     }
     Ok(PlacedEffect {
         name: options.name.clone(),
@@ -445,6 +464,7 @@ fn arrange(
         columns,
         labels,
         coefficients: placement.coefficients,
+        slopes,
         copies: Vec::new(),
     })
 }

@@ -240,7 +240,7 @@ impl Fit {
 
     /// The number of rows of the table.
     pub fn rows(&self) -> usize {
-        self.posterior.predictors.len() - self.assembled.totals.len()
+        self.posterior.predictors.len() - self.assembled.totals.len() - self.assembled.slopes.len()
     }
 
     /// The effects that [`coefficients`](Self::coefficients) knows.
@@ -256,6 +256,22 @@ impl Fit {
         let totals = self.assembled.totals.iter().zip(&self.posterior.predictors[self.rows()..]);
         let own = totals.filter(|((name, _), _)| name == effect);
         own.map(|((_, label), marginal)| Named { name: label.clone(), marginal: marginal.clone() }).collect()
+    }
+
+    /// The columns that [`derivatives`](Self::derivatives) knows.
+    pub fn columns_with_derivatives(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.assembled.slopes.iter().map(|(column, _)| column.as_str()).collect();
+        names.dedup();
+        names
+    }
+
+    /// The derivative along `column` of all curves `bs(column)` together, on the scale of the linear predictor, in every row of the
+    /// table in which there is one, named by the number of the row from 1; asked for by `derivative = TRUE`, empty otherwise.
+    pub fn derivatives(&self, column: &str) -> Vec<Named> {
+        let behind = self.rows() + self.assembled.totals.len();
+        let slopes = self.assembled.slopes.iter().zip(&self.posterior.predictors[behind..]);
+        let own = slopes.filter(|((name, _), _)| name == column);
+        own.map(|((_, row), marginal)| Named { name: (row + 1).to_string(), marginal: marginal.clone() }).collect()
     }
 
     /// The fitted value of every row: the linear predictor through the inverse link.

@@ -61,6 +61,7 @@ impl Fit {
             "hyper_internal": object(&self.internal_hyperparameters(), with_density),
             "random": self.random_json(with_density),
             "coefficients": self.coefficients_json(with_density),
+            "derivatives": self.derivatives_json(with_density),
             "linear_predictor": list(self.linear_predictor(), with_density),
             "fitted": list(&self.fitted(), with_density),
             "log_marginal_likelihood": number(posterior.evidence.integrated),
@@ -115,6 +116,11 @@ impl Fit {
     fn coefficients_json(&self, with_density: bool) -> Value {
         let of = |name: &str| (name.to_owned(), object(&self.coefficients(name), with_density));
         Value::Object(self.effects_with_coefficients().into_iter().map(of).collect())
+    }
+
+    fn derivatives_json(&self, with_density: bool) -> Value {
+        let of = |name: &str| (name.to_owned(), object(&self.derivatives(name), with_density));
+        Value::Object(self.columns_with_derivatives().into_iter().map(of).collect())
     }
 
     fn diagnostics_json(&self) -> Value {

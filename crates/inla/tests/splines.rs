@@ -89,6 +89,42 @@ fn a_heavy_second_order_penalty_leaves_the_straight_line_whatever_the_basis() {
 }
 
 #[test]
+fn derivatives_are_those_of_the_predictor() {
+    // rows without response, a small step either side of the first ones
+    const STEP: f64 = 1e-4;
+    let mut text = "y,s,g\n".to_owned();
+    let table = table();
+    let (y, s) = (table.numeric("y").unwrap(), table.numeric("s").unwrap());
+    let (levels, g) = table.factor("g").unwrap();
+    for k in 0..ROWS {
+        text += &format!("{},{},{}\n", y[k], s[k], levels[g[k].unwrap()]);
+    }
+    for k in 0..6 {
+        let at = 0.13 + 0.3 * k as f64;
+        for s in [at, at - STEP, at + STEP] {
+            text += &format!(",{s},{}\n", levels[k % 3]);
+        }
+    }
+    let table = Table::from_csv_reader(text.as_bytes()).unwrap();
+    let formula =
+        "y ~ 1 + bs(s, derivative = TRUE, precision = fixed(2)) + bs(s, k = 8, replicate = g, precision = fixed(2))";
+    let mut specification = ModelSpecification::new(formula, "gaussian").unwrap();
+    specification.likelihood.insert("precision".to_owned(), "fixed(16)".to_owned());
+    let fit = Fit::new(&specification, &table, &Resources::default()).unwrap();
+    let derivatives = fit.derivatives("s");
+    assert_eq!((derivatives.len(), fit.rows()), (table.rows(), table.rows()));
+    for k in 0..6 {
+        let row = ROWS + 3 * k;
+        let mean = |row: usize| fit.linear_predictor()[row].mean();
+        let difference = (mean(row + 2) - mean(row + 1)) / (2.0 * STEP);
+        // second and third derivatives of some ten leave 1e-7; rounding of means 1e-11 over the step
+        assert!((derivatives[row].marginal.mean() - difference).abs() < 1e-5, "{k}");
+        assert_eq!(derivatives[row].name, (row + 1).to_string());
+    }
+    assert!(try_fit("y ~ 1 + bs(s)").unwrap().derivatives("s").is_empty());
+}
+
+#[test]
 fn a_common_curve_and_deviations_are_identified_by_default() {
     let fit = try_fit("y ~ 1 + bs(s) + bs(s, k = 8, replicate = g) + (1 | g)").unwrap();
     assert_eq!(fit.hyperparameters().iter().filter(|n| n.name.ends_with("sd")).count(), 3);
@@ -116,6 +152,8 @@ fn what_cannot_be_a_curve_is_refused() {
         ("bs(s, penalty = iid, constr = TRUE)", "rw1 or rw2"),
         ("bs(s, diagonal = fixed(1))", "proper"),
         ("bs(s, knot = c(1))", "did you mean"),
+        ("bs(s, degree = 0, derivative = TRUE)", "steps have none"),
+        ("bs(s, derivative = TRUE) + f(one, copy = s)", "several"),
         ("bs(s) + bs(s, k = 8)", "two effects are called"),
         ("bs(nowhere)", "nowhere"),
     ] {

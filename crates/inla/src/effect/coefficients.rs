@@ -52,7 +52,7 @@ pub(super) fn covariance_between(
 ) -> Result<IidKd, InlaError> {
     let p = names.len();
     if !(1..=LARGEST_COVARIANCE).contains(&p) {
-        let reason = format!("{p} of them; a covariance matrix has 1 to {LARGEST_COVARIANCE}");
+        let reason = format!("there are {p} groups or columns; a covariance matrix has 1 to {LARGEST_COVARIANCE}");
         return Err(options.refuse("covariance", reason));
     }
     let (scale, prior, start, fixed) = covariance(options, variances)?;

@@ -118,6 +118,10 @@ fn stacked(
         let range = k * rows..(k + 1) * rows;
         (nodes[range.clone()].to_vec(), columns.iter().map(|column| column[range.clone()].to_vec()).collect())
     };
+    if placed.slopes.as_ref().is_some_and(|slopes| slopes.wanted) && !copies.is_empty() {
+        return Err(options.refuse("derivative", "an effect with copies has several: leave it out"));
+    }
+    placed.slopes = None;
     (placed.nodes, placed.columns) = part(0);
     multiply(&mut placed.columns, call, options, table)?;
     for (k, (own, copy)) in copies.iter().enumerate() {

@@ -16,6 +16,18 @@ pub(super) struct Placement {
     pub(super) labels: Vec<(Option<String>, String)>,
     /// Whether its parts are coefficients of columns.
     pub(super) coefficients: bool,
+    /// How a curve changes along its column.
+    pub(super) slopes: Option<Slopes>,
+}
+
+/// How a curve changes along its column.
+#[derive(Debug)]
+pub(crate) struct Slopes {
+    pub(crate) column: String,
+    /// Derivatives of what multiplies the first node of each row, the one behind it, and so on.
+    pub(crate) columns: Vec<Vec<f64>>,
+    /// Whether they are asked for.
+    pub(crate) wanted: bool,
 }
 
 impl Placement {
@@ -26,7 +38,13 @@ impl Placement {
             labels.map(move |label| (part.suffix.map(str::to_owned), label.clone()))
         };
         let labels = model.parts().into_iter().flat_map(of_part).collect();
-        Self { columns: vec![vec![1.0; index.nodes.len()]], nodes: index.nodes, labels, coefficients: false }
+        Self {
+            columns: vec![vec![1.0; index.nodes.len()]],
+            nodes: index.nodes,
+            labels,
+            coefficients: false,
+            slopes: None,
+        }
     }
 
     /// Each row on the coefficients of its group.
@@ -38,6 +56,6 @@ impl Placement {
         };
         let labels = index.labels.iter().flat_map(of_level).collect();
         let nodes = index.nodes.iter().map(|node| node.map(|node| node * names.len())).collect();
-        Self { nodes, columns, labels, coefficients: true }
+        Self { nodes, columns, labels, coefficients: true, slopes: None }
     }
 }

@@ -6,7 +6,7 @@ use gmrf::latent::{BesagProper, Iid, RandomWalk, RandomWalkOptions, RandomWalkOr
 use gmrf::{Graph, Hyperparameter, LatentModel, Transform};
 
 use super::Options;
-use super::placement::Placement;
+use super::placement::{Placement, Slopes};
 use crate::error::InlaError;
 use crate::nearest::check_name;
 use crate::setting::HyperDefault;
@@ -55,12 +55,36 @@ impl Basis {
         (0..self.len()).map(mean).collect()
     }
 
+    /// The interval of `s`, by its left knot.
+    fn span(&self, s: f64) -> usize {
+        let (first, last) = (self.degree, self.len() - 1);
+        self.knots[first..=last].partition_point(|&knot| knot <= s).max(1) - 1 + first
+    }
+
     /// The first function that is not zero at `s`, and the values of that one and of the `degree` behind it.
     fn at(&self, s: f64) -> (usize, Vec<f64>) {
-        let (first, last) = (self.degree, self.len() - 1);
-        let span = self.knots[first..=last].partition_point(|&knot| knot <= s).max(1) - 1 + first;
+        let span = self.span(s);
+        (span - self.degree, self.values(span, s, self.degree))
+    }
+
+    /// Their derivatives, from the functions of one degree less.
+    fn slopes_at(&self, s: f64) -> Vec<f64> {
+        let (p, span) = (self.degree, self.span(s));
+        if p == 0 {
+            return vec![0.0];
+        }
+        let lower = self.values(span, s, p - 1);
+        let share = |m: usize| {
+            let j = span + 1 + m - p;
+            p as f64 * lower[m] / (self.knots[j + p] - self.knots[j])
+        };
+        (0..=p).map(|k| if k > 0 { share(k - 1) } else { 0.0 } - if k < p { share(k) } else { 0.0 }).collect()
+    }
+
+    /// The values of the functions of a degree that are not zero on an interval.
+    fn values(&self, span: usize, s: f64, degree: usize) -> Vec<f64> {
         let mut values = vec![1.0];
-        for d in 1..=self.degree {
+        for d in 1..=degree {
             // Cox and de Boor: each function from two of one degree less
             let mut next = vec![0.0; d + 1];
             for (k, value) in values.iter().enumerate() {
@@ -71,7 +95,7 @@ impl Basis {
             }
             values = next;
         }
-        (span - self.degree, values)
+        values
     }
 }
 
@@ -86,6 +110,7 @@ pub(super) fn model(
     let model = penalty(options, &basis)?;
     let mut nodes = Vec::with_capacity(values.len());
     let mut columns = vec![vec![0.0; values.len()]; basis.degree + 1];
+    let mut slopes = columns.clone();
     for (row, &s) in values.iter().enumerate() {
         if s.is_nan() {
             nodes.push(None);
@@ -94,9 +119,15 @@ pub(super) fn model(
         let (first, weights) = basis.at(s);
         nodes.push(Some(first));
         columns.iter_mut().zip(weights).for_each(|(column, weight)| column[row] = weight);
+        slopes.iter_mut().zip(basis.slopes_at(s)).for_each(|(column, slope)| column[row] = slope);
     }
+    let wanted = options.boolean("derivative", false)?;
+    if wanted && basis.degree == 0 {
+        return Err(options.refuse("derivative", "steps have none: give degree = 1 or more"));
+    }
+    let slopes = Some(Slopes { column: column.to_owned(), columns: slopes, wanted });
     let labels = (1..=basis.len()).map(|k| (None, k.to_string())).collect();
-    Ok((model, Placement { nodes, columns, labels, coefficients: false }))
+    Ok((model, Placement { nodes, columns, labels, coefficients: false, slopes }))
 }
 
 fn whole(options: &Options<'_>, option: &str, default: usize, range: (usize, usize)) -> Result<usize, InlaError> {
@@ -227,6 +258,14 @@ mod tests {
                 assert!(values.iter().all(|v| *v >= -1e-15));
                 assert!((values.iter().sum::<f64>() - 1.0).abs() < 1e-14);
                 // Marsden's identity for polynomials of degree one
+                let (h, slopes) = (1e-5, basis.slopes_at(s + 1e-3));
+                // a central difference within one piece: knots are no multiples of 0.05 plus 0.001
+                let (first, above) = basis.at(s + 1e-3 + h);
+                let (below_first, below) = basis.at(s + 1e-3 - h);
+                assert_eq!(first, below_first);
+                for (slope, (a, b)) in slopes.iter().zip(above.iter().zip(&below)) {
+                    assert!((slope - (a - b) / (2.0 * h)).abs() < 1e-6 * (1.0 + slope.abs()), "{basis:?} {s}");
+                }
                 assert!(basis.degree == 0 || (sum(&basis, s, &basis.places()) - s).abs() < 1e-13, "{basis:?} {s}");
             }
         }
