@@ -172,6 +172,9 @@ def nc_sids(spdata):
             "period": period,
             "deaths": deaths.astype(int),
             "expected": births * (deaths.sum() / births.sum()),
+            # the county again, in the rows of one period only
+            "first": np.arange(1, len(table) + 1) if period == "p74" else None,
+            "second": np.arange(1, len(table) + 1) if period == "p79" else None,
         }))
     pd.concat(periods).to_csv(EXAMPLES / "nc_sids" / "periods.csv", index=False, float_format="%.10g", lineterminator="\n")
     neighbours = read_gal(spdata / "weights" / "ncCR85.gal")

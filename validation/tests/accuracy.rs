@@ -71,6 +71,11 @@ fn infant_deaths_by_bym2_agree_with_mcmc() {
 }
 
 #[test]
+fn a_field_shared_by_two_periods_agrees_with_mcmc() {
+    assert_within("nc_sids_shared", &compare(&own("nc_sids_shared"), "auto").unwrap(), BARS);
+}
+
+#[test]
 fn growth_curves_agree_with_mcmc() {
     assert_within("growth_curves", &compare(&own("growth_curves"), "auto").unwrap(), BARS);
 }

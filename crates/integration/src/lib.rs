@@ -18,6 +18,7 @@ pub mod mode;
 pub mod objective;
 pub mod posterior;
 mod refinement;
+mod reshaping;
 pub mod rung;
 pub mod sampling;
 mod skeleton;

@@ -105,6 +105,18 @@ impl Table {
         }
     }
 
+    /// The density with other probabilities of its cells, which `tilt` gives from nodes and their own; `None` where it gives none.
+    pub(crate) fn tilted(&self, tilt: impl FnOnce(&[f64], &[f64]) -> Option<Vec<f64>>) -> Option<Self> {
+        let n = self.x.len();
+        let width = |i: usize| 0.5 * (self.x[(i + 1).min(n - 1)] - self.x[i.saturating_sub(1)]);
+        // a node without probability has none under any tilt
+        let nodes: Vec<usize> = (0..n).filter(|&i| self.density[i] * width(i) > 1e-300).collect();
+        let x: Vec<f64> = nodes.iter().map(|&i| self.x[i]).collect();
+        let masses: Vec<f64> = nodes.iter().map(|&i| self.density[i] * width(i)).collect();
+        let log: Vec<f64> = tilt(&x, &masses)?.iter().zip(&nodes).map(|(mass, &i)| (mass / width(i)).ln()).collect();
+        Some(Self::new(x, &log))
+    }
+
     fn interval(&self, x: f64) -> usize {
         self.x.partition_point(|&knot| knot <= x).clamp(1, self.x.len() - 1) - 1
     }
@@ -118,7 +130,7 @@ impl Table {
         self.density[i] + share * (self.density[i + 1] - self.density[i])
     }
 
-    fn cdf(&self, x: f64) -> f64 {
+    pub(crate) fn cdf(&self, x: f64) -> f64 {
         if x <= self.x[0] {
             return 0.0;
         }

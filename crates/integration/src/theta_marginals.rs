@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use crate::design::DesignPoint;
 use crate::engine::PointEvaluation;
-use crate::evaluated::{Evaluated, normalised};
+use crate::evaluated::Evaluated;
 use crate::executor::map;
 use crate::exploration::Exploration;
 use crate::hyper_marginal::{Axis, Lattice, of_axes, of_line, of_plane};
 use crate::joint::{Couplings, Joint};
 use crate::marginal::Marginal;
+use crate::reshaping::{points_of, reshaped};
 use crate::skewed::SkewedGaussian;
 
 /// The same shape with another mean and standard deviation.
@@ -83,11 +84,11 @@ impl Exploration<'_> {
         };
         map(self.executor, p, |j| match (lattice, p) {
             (Some(lattice), 1) => of_line(&self.map, lattice),
-            (Some(lattice), 2) => self.matched(of_plane(&self.map, lattice, j), lattice, j),
+            (Some(lattice), 2) => self.matched(of_plane(&self.map, lattice, j), &points_of(&self.map, lattice, j)),
             _ if p > 2 => {
                 let marginal = of_axes(&self.map, axes, j);
                 match (lattice, joint) {
-                    (Some(lattice), _) => self.matched(marginal, lattice, j),
+                    (Some(lattice), _) => self.reshaped(marginal, &points_of(&self.map, lattice, j)),
                     (_, Some(joint)) => moved(marginal, joint.theta_moments(j)),
                     _ => marginal,
                 }
@@ -96,16 +97,21 @@ impl Exploration<'_> {
         })
     }
 
-    /// On a grid the moments of `θ_j` are known to the accuracy of the trapezoid rule, without interpolation between the points or
-    /// independence of the axes: the marginal keeps its shape and takes them.
-    fn matched(&self, marginal: Marginal, lattice: &Lattice, j: usize) -> Marginal {
-        let logs: Vec<f64> = lattice.points.iter().map(|(_, value)| *value).collect();
-        let weights = normalised(&logs);
-        let theta =
-            |index: &[i32]| self.map.theta(&index.iter().map(|&i| lattice.step * f64::from(i)).collect::<Vec<_>>())[j];
-        let thetas: Vec<f64> = lattice.points.iter().map(|(index, _)| theta(index)).collect();
-        let mean: f64 = thetas.iter().zip(&weights).map(|(t, w)| w * t).sum();
-        let variance: f64 = thetas.iter().zip(&weights).map(|(t, w)| w * (t - mean).powi(2)).sum();
+    /// On a grid the moments of `θ_j` are known to the accuracy of the trapezoid rule, without interpolation between the points: the
+    /// marginal keeps its shape and takes them.
+    fn matched(&self, marginal: Marginal, (points, weights): &(Vec<f64>, Vec<f64>)) -> Marginal {
+        let mean: f64 = points.iter().zip(weights).map(|(t, w)| w * t).sum();
+        let variance: f64 = points.iter().zip(weights).map(|(t, w)| w * (t - mean).powi(2)).sum();
         moved(marginal, (mean, variance.sqrt()))
+    }
+
+    /// Beyond two hyperparameters the marginal takes its shape from the points too: along the axes it holds only where they are
+    /// independent.
+    fn reshaped(&self, marginal: Marginal, known: &(Vec<f64>, Vec<f64>)) -> Marginal {
+        let Marginal::Tabulated(table) = &marginal else { return marginal };
+        match reshaped(table, &known.0, &known.1) {
+            Some(table) => Marginal::Tabulated(Arc::new(table)),
+            None => self.matched(marginal, known),
+        }
     }
 }

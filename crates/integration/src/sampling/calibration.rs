@@ -26,7 +26,9 @@ pub(crate) fn weights(zs: &[Vec<f64>], slopes: &[Vec<f64>], own: &[f64]) -> Vec<
     for (count, crossed) in [(2 * p + pairs, true), (2 * p, false)] {
         if count > 0 && n >= DRAWS_FOR_EACH * count {
             let rows: Vec<Vec<f64>> = zs.iter().zip(slopes).map(|(z, g)| functions(z, g, crossed)).collect();
-            if let Some(weights) = balanced(&rows, own) {
+            let effective = |weights: &[f64]| 1.0 / weights.iter().map(|w| w * w).sum::<f64>();
+            let worth = |weights: &Vec<f64>| effective(weights) >= LEAST_EFFECTIVE * effective(own);
+            if let Some(weights) = balanced(&rows, own).filter(worth) {
                 return weights;
             }
         }
@@ -46,8 +48,8 @@ fn functions(z: &[f64], g: &[f64], crossed: bool) -> Vec<f64> {
     out
 }
 
-/// `w ∝ own exp(λᵀh)` with `Σ w h = 0`: the minimum of a convex function of `λ`.
-fn balanced(rows: &[Vec<f64>], own: &[f64]) -> Option<Vec<f64>> {
+/// `w ∝ own exp(λᵀh)` with `Σ w h = 0`: the minimum of a convex function of `λ`; `None` where there are no such weights.
+pub(crate) fn balanced(rows: &[Vec<f64>], own: &[f64]) -> Option<Vec<f64>> {
     let (n, k) = (rows.len(), rows[0].len());
     let scales: Vec<f64> = (0..k)
         .map(|j| (rows.iter().map(|row| row[j] * row[j]).sum::<f64>() / n as f64).sqrt().max(f64::MIN_POSITIVE))
@@ -63,8 +65,7 @@ fn balanced(rows: &[Vec<f64>], own: &[f64]) -> Option<Vec<f64>> {
     for _ in 0..MOST_STEPS {
         let mean = Mat::from_fn(k, 1, |j, _| (0..n).map(|i| weights[i] * h[(i, j)]).sum::<f64>());
         if (0..k).all(|j| mean[(j, 0)].abs() < TOLERANCE) {
-            let effective = |weights: &[f64]| 1.0 / weights.iter().map(|w| w * w).sum::<f64>();
-            return (effective(&weights) >= LEAST_EFFECTIVE * effective(own)).then_some(weights);
+            return Some(weights);
         }
         let weighted = Mat::from_fn(n, k, |i, j| weights[i] * h[(i, j)]);
         let covariance = weighted.transpose() * &h - &mean * mean.transpose();

@@ -2,7 +2,7 @@
 //! hyperparameters: the latent field is integrated out, so that chains of `p` numbers mix where those of the whole model do not.
 
 mod bridge;
-mod calibration;
+pub(crate) mod calibration;
 mod chain;
 pub mod convergence;
 mod importance;
