@@ -1,11 +1,12 @@
 //! The `inla` command: fits a model file and writes posterior marginals.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use inla::{Fit, Prepared, Resources, Table};
+use indicatif::{ProgressBar, ProgressStyle};
+use inla::{Fit, Prepared, Resources, Table, VerifyOptions};
 use inla_cli::{CliError, ModelFile};
 
 /// Bayesian inference for latent Gaussian models by integrated nested Laplace approximations.
@@ -35,12 +36,36 @@ enum Command {
         #[arg(long)]
         quiet: bool,
     },
+    /// Fits a model file and compares every marginal with Markov chains on the exact posterior, the worst first.
+    Verify {
+        /// The model file (TOML).
+        model: PathBuf,
+        /// Chains.
+        #[arg(long, default_value_t = VerifyOptions::default().chains)]
+        chains: usize,
+        /// Draws of each chain that tune its steps and are thrown away.
+        #[arg(long, default_value_t = VerifyOptions::default().tuning)]
+        tuning: usize,
+        /// Draws of each chain that are kept.
+        #[arg(long, default_value_t = VerifyOptions::default().draws)]
+        draws: usize,
+        /// Ends the chains after so many seconds, with the draws that there are.
+        #[arg(long)]
+        seconds: Option<f64>,
+        /// Prints every scalar, not the twenty that differ most.
+        #[arg(long)]
+        all: bool,
+        /// Writes every scalar as JSON to this file; - for standard output, without the table.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Threads; 0: all. Overrides the model file.
+        #[arg(long)]
+        threads: Option<usize>,
+    },
 }
 
 fn main() -> ExitCode {
-    let Command::Fit { model, json, marginals, threads, quiet } = Arguments::parse().command;
-    let fitted = fit(&model, threads).and_then(|fit| write(&fit, json.as_ref(), marginals, quiet));
-    match fitted {
+    match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // standard error may be closed; there is nowhere left to say so
@@ -50,7 +75,34 @@ fn main() -> ExitCode {
     }
 }
 
-fn fit(path: &std::path::Path, threads: Option<usize>) -> Result<Fit, CliError> {
+fn run(command: Command) -> Result<(), CliError> {
+    match command {
+        Command::Fit { model, json, marginals, threads, quiet } => {
+            let fit = fit(&model, threads)?;
+            write(json.as_deref(), quiet, || fit.summary_text(), || fit.to_json(marginals))
+        }
+        Command::Verify { model, chains, tuning, draws, seconds, all, json, threads } => {
+            let fit = fit(&model, threads)?;
+            let bar = progress((chains * (tuning + draws)) as u64);
+            let told = |done: usize, _: usize| {
+                bar.set_position(done as u64);
+                true
+            };
+            let verification = fit.verify(&VerifyOptions { chains, tuning, draws, seconds }, &told);
+            bar.finish_and_clear();
+            let verification = verification?;
+            write(json.as_deref(), false, || verification.text(all), || verification.to_json())
+        }
+    }
+}
+
+/// Shown on a terminal only.
+fn progress(length: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} draws, {eta} left");
+    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn fit(path: &Path, threads: Option<usize>) -> Result<Fit, CliError> {
     let mut file = ModelFile::read(path)?;
     if let Some(threads) = threads {
         file.specification.fit.threads = threads;
@@ -72,13 +124,19 @@ fn memory_notice(bytes: usize) -> Option<String> {
     (bytes >= LARGE).then(|| format!("note: this fit needs about {:.1} GB of memory", bytes as f64 / 1e9))
 }
 
-fn write(fit: &Fit, json: Option<&PathBuf>, marginals: bool, quiet: bool) -> Result<(), CliError> {
+/// The text on standard output, unless it is not wanted or the JSON goes there.
+fn write(
+    json: Option<&Path>,
+    quiet: bool,
+    text: impl Fn() -> String,
+    value: impl Fn() -> serde_json::Value,
+) -> Result<(), CliError> {
     let to_output = json.is_some_and(|path| path.as_os_str() == "-");
     if !quiet && !to_output {
-        print(&fit.summary_text())?;
+        print(&text())?;
     }
     let Some(path) = json else { return Ok(()) };
-    let text = format!("{:#}\n", fit.to_json(marginals));
+    let text = format!("{:#}\n", value());
     if to_output {
         return print(&text);
     }

@@ -111,6 +111,24 @@ fn results_are_named_as_documented() {
     }
 }
 
+#[test]
+fn a_fit_is_verified_by_chains() {
+    let output = inla(&["verify", "examples/seeds/model.toml", "--draws", "300"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let table = text(&output.stdout);
+    assert!(["4 chains of 300 draws", "R̂ up to", "of 47 scalars differ", "diff/sd"].iter().all(|w| table.contains(w)));
+    let output = inla(&["verify", "examples/seeds/model.toml", "--draws", "300", "--json", "-"]);
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let scalars = value["scalars"].as_array().unwrap();
+    assert_eq!((scalars.len(), value["draws"].as_u64()), (47, Some(300)));
+    // the largest difference stands first
+    let sizes: Vec<f64> = scalars.iter().map(|s| s["difference"].as_f64().unwrap().abs()).collect();
+    assert!(sizes.windows(2).all(|pair| pair[0] >= pair[1]));
+    assert!(scalars.iter().any(|s| s["name"] == "plate.precision" && s["kind"] == "hyperparameter"));
+    let output = inla(&["verify", "examples/seeds/model.toml", "--chains", "1"]);
+    assert!(!output.status.success() && text(&output.stderr).contains("chains"), "{}", text(&output.stderr));
+}
+
 /// A folder of its own for one model.
 struct Scratch(PathBuf);
 

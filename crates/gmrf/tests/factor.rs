@@ -259,6 +259,11 @@ fn samples_obey_the_constraints_and_have_the_constrained_covariance() {
             assert!(residual.abs() < 1e-12);
         }
         for i in 0..8 {
+            // column k of T is row k of its transpose
+            let mut u = [0.0; 8];
+            u[i] = 1.0;
+            field.factor().sample_transposed_in_place(&mut u, &mut work).unwrap();
+            assert_relative_eq!(u[k], z[i], epsilon = 1e-12);
             for j in 0..8 {
                 total[i][j] += z[i] * z[j];
             }

@@ -228,6 +228,23 @@ impl Fit {
         format!("node {index}")
     }
 
+    /// The name of linear predictor `index`: the row of the table, counted from 1, or what stands behind the rows.
+    pub(crate) fn predictor_name(&self, index: usize) -> String {
+        let (rows, totals) = (self.rows(), &self.assembled.totals);
+        match index.checked_sub(rows) {
+            None => format!("row {}", index + 1),
+            Some(k) if k < totals.len() => format!("{} {}", totals[k].0, totals[k].1),
+            Some(k) => match self.assembled.slopes.get(k - totals.len()) {
+                Some((column, row)) => format!("derivative of {column} row {}", row + 1),
+                None => format!("predictor {index}"),
+            },
+        }
+    }
+
+    pub(crate) fn assembled(&self) -> &Assembled {
+        &self.assembled
+    }
+
     /// Whether every likelihood is Gaussian, so that the approximation given the hyperparameters is exact.
     pub(crate) fn is_gaussian(&self) -> bool {
         self.assembled.model.is_gaussian()
@@ -424,9 +441,14 @@ fn explore(assembled: &Assembled, options: &ExploreOptions, threads: usize) -> R
     if work < WORTH_THREADS {
         return Ok(Posterior::explore(model, &Sequential, options)?);
     }
+    Ok(on_threads(threads, || Posterior::explore(model, &Parallel, options))??)
+}
+
+/// What `work` gives on a pool of so many threads, 0 for the common one.
+pub(crate) fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> Result<T, InlaError> {
     if threads == 0 {
         // on a thread of the pool, where handing out work is cheap
-        return Ok(rayon::scope(|_| Posterior::explore(model, &Parallel, options))?);
+        return Ok(rayon::scope(|_| work()));
     }
     let pool =
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| InlaError::InvalidOption {
@@ -435,5 +457,5 @@ fn explore(assembled: &Assembled, options: &ExploreOptions, threads: usize) -> R
             value: threads.to_string(),
             reason: error.to_string(),
         })?;
-    Ok(pool.install(|| Posterior::explore(model, &Parallel, options))?)
+    Ok(pool.install(work))
 }

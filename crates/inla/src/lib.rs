@@ -19,6 +19,7 @@ pub mod setting;
 pub mod specification;
 pub mod summary;
 pub mod table;
+pub mod verification;
 
 pub use builder::{Effect, ModelBuilder};
 pub use certificate::{Certificate, Finding, Verdict};
@@ -28,8 +29,9 @@ pub use error::InlaError;
 pub use fit::{Fit, Named, Prepared, Resources};
 pub use formula::Formula;
 pub use gmrf::Graph;
-pub use integration::{Marginal, Summary};
+pub use integration::{Marginal, SampledScalar, Summary, VerifyOptions};
 pub use level::LevelIndex;
 pub use setting::HyperSetting;
 pub use specification::{FitOptions, FixedPriors, JointPrior, ModelSpecification, Outcome, Outcomes, Source};
 pub use table::Table;
+pub use verification::{ScalarKind, Verification, Verified};

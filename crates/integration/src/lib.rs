@@ -25,6 +25,7 @@ mod skeleton;
 pub mod skewed;
 mod spline;
 mod theta_marginals;
+pub mod verification;
 
 pub use certificate::{Checks, DesignDifference, NodeCheck, Sensitivity};
 pub use criteria::Criteria;
@@ -38,3 +39,4 @@ pub use posterior::{ExploreOptions, Posterior, Strategy};
 pub use rung::Rung;
 pub use sampling::{ImportanceReport, NutsOptions, SamplingReport};
 pub use skewed::SkewedGaussian;
+pub use verification::{SampledPosterior, SampledScalar, VerifyOptions, verify};

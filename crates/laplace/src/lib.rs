@@ -1,6 +1,7 @@
 //! Gaussian and corrected Laplace approximations of a latent field given its hyperparameters.
 
 pub mod approximation;
+pub mod conditional;
 pub mod contract;
 pub mod correction;
 pub mod design;
@@ -14,6 +15,7 @@ pub mod propagation;
 pub mod workspace;
 
 pub use approximation::Approximation;
+pub use conditional::Conditional;
 pub use correction::{Cavity, Correction, Moment, Moments, SecondOrder, ThirdOrder};
 pub use design::{Design, ScaledEntry, Scaling};
 pub use error::LaplaceError;

@@ -29,6 +29,8 @@ impl Default for NewtonOptions {
 const SUFFICIENT_INCREASE: f64 = 1e-4;
 /// Shortest step tried before the search gives up.
 const SHORTEST_STEP: f64 = 1e-10;
+/// Nats of rounding error beyond which a log-density is noise, of either sign and any size.
+const MOST_ROUNDING: f64 = 0.1;
 
 /// A factor is kept if so many further steps on it are predicted to reach the mode; more cost what a fresh one does.
 const MOST_STALE_STEPS: f64 = 3.0;
@@ -149,6 +151,7 @@ impl Workspace {
 
     /// Factors `H`; where it is not positive definite, with the negative curvatures dropped.
     pub(crate) fn factor_posterior(&mut self, model: &LatentGaussianModel, theta: &[f64]) -> Result<(), LaplaceError> {
+        self.clipped = false;
         self.fill_posterior(model, false);
         let error = match self.factor.refactor(&self.posterior) {
             Ok(()) => return Ok(()),
@@ -158,6 +161,7 @@ impl Workspace {
         if clipped {
             self.fill_posterior(model, true);
             if self.factor.refactor(&self.posterior).is_ok() {
+                self.clipped = true;
                 return Ok(());
             }
         }
@@ -259,6 +263,13 @@ impl Workspace {
                 Some(value) => value,
                 None => return Err(failure(counts.steps, "no step increases the log-density")),
             };
+            if last || model.is_gaussian() {
+                let rounding = self.rounding(model, objective);
+                if rounding > MOST_ROUNDING {
+                    let reason = format!("precisions are so large that rounding leaves {rounding:.1e} nats of error");
+                    return Err(failure(counts.steps, &reason));
+                }
+            }
             if model.is_gaussian() {
                 // a quadratic is climbed in one step, and its curvature is the same everywhere
                 return Ok(counts);

@@ -47,6 +47,8 @@ pub struct Workspace {
     pub(crate) predictor_variance: Vec<f64>,
     /// `w = Σ ½Aᵀ(ℓ‴∘v)`, the shift from the mode to the mean.
     pub(crate) mean_shift: Vec<f64>,
+    /// Whether the factor leaves out negative curvatures.
+    pub(crate) clipped: bool,
     /// Whether what stands here came from expectation propagation.
     pub(crate) propagated: bool,
     /// One for each block of observations, once one was propagated.
@@ -91,6 +93,7 @@ impl Workspace {
             fourth: rows(),
             predictor_variance: rows(),
             derivatives: derivatives.collect(),
+            clipped: false,
             propagated: false,
             quadrature: model.observations().iter().map(|_| None).collect(),
         }

@@ -11,8 +11,8 @@ use common::{Chain, Coefficients, Family, Kind, N, chains, counts, effect, model
 use faer::Mat;
 use gmrf::{LatentModel, LinearConstraints};
 use laplace::{
-    Approximation, Correction, Design, LaplaceError, LatentGaussianModel, Moments, NewtonOptions, Observations,
-    Workspace,
+    Approximation, Conditional, Correction, Design, LaplaceError, LatentGaussianModel, Moments, NewtonOptions,
+    Observations, Workspace,
 };
 
 fn evaluate(model: &LatentGaussianModel, theta: &[f64]) -> Approximation {
@@ -38,6 +38,40 @@ fn the_gradient_is_that_of_the_value_for_every_family_mean_and_constraint() {
                 };
                 let difference = (at(h) - at(-h)) / (2.0 * h);
                 assert_relative_eq!(gradient[j], difference, epsilon = 2e-7, max_relative = 2e-7);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_weight_of_a_draw_has_the_slope_of_its_differences_and_vanishes_where_the_approximation_is_exact() {
+    for kind in [Kind::Gaussian, Kind::Poisson, Kind::Bernoulli] {
+        for chain in chains() {
+            let model = model(kind, chain, 0.0);
+            let theta: Vec<f64> = (0..model.free_count()).map(|j| 0.4 - 0.3 * j as f64).collect();
+            let mut workspace = Workspace::new(&model);
+            let centre =
+                Approximation::evaluate(&model, &theta, None, &mut workspace, &NewtonOptions::default()).unwrap();
+            let conditional = Conditional::new(&model, &centre, &mut workspace).unwrap();
+            let n = model.nodes();
+            let (mut x, mut slope, mut unused) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+            let z: Vec<f64> = (0..n).map(|i| (1.7 * i as f64).sin()).collect();
+            let value = conditional.log_weight(&model, &z, (&mut x, &mut slope), &mut workspace).unwrap();
+            if kind == Kind::Gaussian {
+                assert!(value.abs() < 1e-9, "{value}");
+            } else {
+                assert!(value.abs() > 1e-6);
+            }
+            // ε^{1/3} balances truncation and rounding of a central difference
+            let h = 6e-6;
+            for j in 0..n {
+                let mut at = |shift: f64| {
+                    let mut moved = z.clone();
+                    moved[j] += shift;
+                    conditional.log_weight(&model, &moved, (&mut x, &mut unused), &mut workspace).unwrap()
+                };
+                let difference = (at(h) - at(-h)) / (2.0 * h);
+                assert_relative_eq!(slope[j], difference, epsilon = 1e-7, max_relative = 1e-7);
             }
         }
     }

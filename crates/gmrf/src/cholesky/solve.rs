@@ -115,6 +115,53 @@ impl CholeskyFactor {
         Ok(())
     }
 
+    /// The transpose of the linear map of [`sample_in_place`](Self::sample_in_place): `u` (length `n`) is overwritten by `Tᵀu`, where
+    /// `x = T z`; slopes in `x` become slopes in `z`.
+    ///
+    /// # Errors
+    /// [`GmrfError::LengthMismatch`].
+    pub fn sample_transposed_in_place(&self, u: &mut [f64], work: &mut [f64]) -> Result<(), GmrfError> {
+        let n = self.symbolic.order();
+        expect_length("u", n, u.len())?;
+        expect_length("work", self.work_length(), work.len())?;
+        let (v, buffer) = work.split_at_mut(self.symbolic.order.len());
+        for (v, &node) in v.iter_mut().zip(&self.symbolic.order) {
+            *v = if node < n { u[node] } else { 0.0 };
+        }
+        self.substitute(Direction::Forward, v, buffer, 1);
+        self.pull_through_constraints(v);
+        for (v, &node) in v.iter().zip(&self.symbolic.order) {
+            if node < n {
+                u[node] = *v;
+            }
+        }
+        Ok(())
+    }
+
+    /// The transpose of [`satisfy_constraints`](Self::satisfy_constraints), from the last multiplier to the first.
+    fn pull_through_constraints(&self, v: &mut [f64]) {
+        if self.symbolic.constraints.is_empty() {
+            return;
+        }
+        let n = self.symbolic.order();
+        let mut pull = vec![0.0; v.len()];
+        for node in self.symbolic.supernodes.iter().rev() {
+            let height = node.height();
+            let panel = &self.values[node.values_start..node.values_start + height * node.width];
+            let below = self.symbolic.rows_below(node);
+            let sign = if node.multiplier { -1.0 } else { 1.0 };
+            if below.iter().any(|&row| self.symbolic.order[row as usize] >= n) {
+                for k in 0..node.width {
+                    let rows = below.iter().zip(&panel[k * height + node.width..(k + 1) * height]);
+                    v[node.first + k] += sign * rows.map(|(&row, &l)| l * pull[row as usize]).sum::<f64>();
+                }
+            }
+            if node.multiplier {
+                pull[node.first] = v[node.first] / panel[0];
+            }
+        }
+    }
+
     /// Chooses `v` at the multipliers such that row `λ` of `L S v`, which is `C x`, vanishes.
     fn satisfy_constraints(&self, v: &mut [f64]) {
         if self.symbolic.constraints.is_empty() {
