@@ -17,7 +17,7 @@ pub struct Problem {
 }
 
 /// Names of the problems, and whether they are run unasked.
-pub const PROBLEMS: [(&str, bool); 15] = [
+pub const PROBLEMS: [(&str, bool); 16] = [
     ("seeds", true),
     ("epil", true),
     ("tokyo", true),
@@ -32,6 +32,7 @@ pub const PROBLEMS: [(&str, bool); 15] = [
     ("ar1-car", false),
     ("iid-10000", true),
     ("iid-100000", true),
+    ("rw1-10000", false),
     ("rw1-100000", true),
 ];
 

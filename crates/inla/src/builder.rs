@@ -87,6 +87,7 @@ enum Change {
     Integration(String),
     Threads(usize),
     Approximation(String),
+    Certificate(bool),
     Outcomes(String),
     Outcome(String, Box<Outcome>),
 }
@@ -237,6 +238,11 @@ impl ModelBuilder {
         self.change(Change::Approximation(rung.to_owned()))
     }
 
+    /// Whether the fit gathers evidence of its own accuracy.
+    pub fn certificate(self, wanted: bool) -> Self {
+        self.change(Change::Certificate(wanted))
+    }
+
     /// The description.
     ///
     /// # Errors
@@ -293,6 +299,7 @@ impl Change {
             Self::Integration(strategy) => specification.fit.integration = strategy,
             Self::Threads(threads) => specification.fit.threads = threads,
             Self::Approximation(rung) => specification.fit.approximation = rung,
+            Self::Certificate(wanted) => specification.fit.certificate = wanted,
             Self::Outcomes(column) => {
                 let families = specification.outcomes.take().map(|outcomes| outcomes.families).unwrap_or_default();
                 specification.outcomes = Some(Outcomes { column, families });

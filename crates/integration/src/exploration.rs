@@ -23,6 +23,7 @@ use crate::rung::{Chosen, Rung};
 use crate::sampling::{ImportanceReport, NutsOptions, SamplingReport, ThetaDraws};
 use crate::skeleton::Skeleton;
 use crate::skewed::SkewedGaussian;
+use crate::theta_marginals::ThetaMarginals;
 
 /// Design points of less posterior weight than this carry no moments: together they are below the accuracy of any rule.
 const NEGLIGIBLE_WEIGHT: f64 = 1e-7;
@@ -68,6 +69,8 @@ pub(crate) struct Integrated {
     pub(crate) evaluated: Evaluated,
     pub(crate) axes: Vec<(Axis, Axis)>,
     pub(crate) weights: Vec<f64>,
+    /// Weights that mix what is known given `θ`.
+    mixing: Vec<f64>,
     /// Whether the second-order terms weigh the design.
     pub(crate) used: bool,
     moved: bool,
@@ -85,17 +88,17 @@ impl Exploration<'_> {
         if self.options.strategy == Strategy::Automatic && strategy == Strategy::CentralComposite {
             found = self.refined(found)?;
         }
-        let Integrated { evaluated, axes, weights, used, .. } = &found;
+        let Integrated { evaluated, axes, weights, mixing, used, .. } = &found;
         let design_time = started.elapsed();
         let started = Instant::now();
         let certified = self.options.certificate;
         let checks = certified.then(|| self.checks(evaluated, weights, (axes, &found.hyperparameters, *used)));
         let posterior = Posterior {
             evidence: self.evidence(evaluated, *used),
-            points: self.points(evaluated, weights),
-            nodes: self.mixtures(evaluated, weights, |point| &point.moments.nodes),
-            predictors: self.mixtures(evaluated, weights, |point| &point.moments.predictors),
-            criteria: self.criteria(evaluated, weights)?,
+            points: self.points(evaluated, mixing),
+            nodes: self.mixtures(evaluated, mixing, |point| &point.moments.nodes),
+            predictors: self.mixtures(evaluated, mixing, |point| &point.moments.predictors),
+            criteria: self.criteria(evaluated, mixing)?,
             diagnostics: self.diagnostics(&found),
             hyperparameters: found.hyperparameters,
             hyperparameters_without_second_order: found.plain,
@@ -146,8 +149,9 @@ impl Exploration<'_> {
         (used, moved, name): (bool, bool, &'static str),
     ) -> Integrated {
         let weights = normalised(&evaluated.log_weights(used));
-        let (plain, (hyperparameters, derived)) = self.theta_marginals(&evaluated, &axes, used);
-        Integrated { evaluated, axes, weights, used, moved, name, plain, hyperparameters, derived }
+        let ThetaMarginals { hyperparameters, plain, derived, mixing } =
+            self.theta_marginals(&evaluated, &axes, (used, &weights));
+        Integrated { evaluated, axes, weights, mixing, used, moved, name, plain, hyperparameters, derived }
     }
 
     /// The design and its name.

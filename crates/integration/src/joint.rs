@@ -197,6 +197,17 @@ impl Joint {
         (mean, variance.sqrt())
     }
 
+    /// Means of functions of `θ`.
+    pub(crate) fn mean_of(&self, functions: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
+        let mut means = Vec::new();
+        for (theta, weight) in self.thetas.iter().zip(&self.weights) {
+            let values = functions(theta);
+            means.resize(values.len(), 0.0);
+            means.iter_mut().zip(values).for_each(|(mean, value)| *mean += weight * value);
+        }
+        means
+    }
+
     /// Mean and standard deviation of hyperparameter `j`.
     pub(crate) fn theta_moments(&self, j: usize) -> (f64, f64) {
         self.moments(&self.thetas.iter().map(|theta| theta[j]).collect::<Vec<_>>())

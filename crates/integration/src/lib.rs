@@ -14,6 +14,7 @@ pub mod hessian;
 mod hyper_marginal;
 mod joint;
 pub mod marginal;
+mod mixing;
 pub mod mode;
 pub mod objective;
 pub mod posterior;

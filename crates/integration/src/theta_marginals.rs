@@ -10,6 +10,7 @@ use crate::exploration::Exploration;
 use crate::hyper_marginal::{Axis, Lattice, of_axes, of_line, of_plane};
 use crate::joint::{Couplings, Joint};
 use crate::marginal::Marginal;
+use crate::mixing::mixing_weights;
 use crate::reshaping::{points_of, reshaped};
 use crate::skewed::SkewedGaussian;
 
@@ -21,14 +22,25 @@ fn moved(marginal: Marginal, (mean, sd): (f64, f64)) -> Marginal {
     }
 }
 
+/// What a design says of the hyperparameters.
+pub(crate) struct ThetaMarginals {
+    pub(crate) hyperparameters: Vec<Marginal>,
+    /// Without the second-order terms.
+    pub(crate) plain: Vec<Marginal>,
+    pub(crate) derived: Vec<Marginal>,
+    /// Weights of the design's points for mixtures of what is known given `θ`.
+    pub(crate) mixing: Vec<f64>,
+}
+
 impl Exploration<'_> {
-    /// Without the second-order terms, and as they are used: of the hyperparameters and of what is derived from them.
+    /// Of the hyperparameters and of what is derived from them, with the weights that mix what is known given `θ`; `weights` are those
+    /// of the design.
     pub(crate) fn theta_marginals(
         &self,
         evaluated: &Evaluated,
         axes: &[(Axis, Axis)],
-        used: bool,
-    ) -> (Vec<Marginal>, (Vec<Marginal>, Vec<Marginal>)) {
+        (used, weights): (bool, &[f64]),
+    ) -> ThetaMarginals {
         let model = self.engine.model();
         let has_derived = !model.derived().is_empty();
         let of = |with: bool| {
@@ -38,15 +50,28 @@ impl Exploration<'_> {
             if let Some(draws) = &self.draws {
                 let joint = self.joint_of_draws(draws, evaluated, with);
                 let derived = if has_derived { self.derived(Some(&joint)) } else { Vec::new() };
-                return (joint.marginals(<[f64]>::to_vec), derived);
+                return (joint.marginals(<[f64]>::to_vec), derived, weights.to_vec());
             }
-            let needed = (lattice.is_none() && self.map.mode.len() > 2) || (has_derived && with == used);
+            let several = lattice.is_none() && self.map.mode.len() > 2;
+            let needed = several || (has_derived && with == used);
             let joint = (needed && !axes.is_empty()).then(|| self.joint(evaluated, axes, &chosen));
             let derived = if has_derived && with == used { self.derived(joint.as_ref()) } else { Vec::new() };
-            (self.of_theta(lattice.as_ref(), &chosen, joint.as_ref()), derived)
+            let mixing = match &joint {
+                Some(joint) if several && with == used => {
+                    let thetas: Vec<&[f64]> =
+                        evaluated.points.iter().map(|p| p.approximation.theta.as_slice()).collect();
+                    mixing_weights(&thetas, weights, joint)
+                }
+                _ => weights.to_vec(),
+            };
+            (self.of_theta(lattice.as_ref(), &chosen, joint.as_ref()), derived, mixing)
         };
-        let (plain, derived) = of(false);
-        if used { (plain, of(true)) } else { (plain.clone(), (plain, derived)) }
+        let (plain, derived, mixing) = of(false);
+        if !used {
+            return ThetaMarginals { hyperparameters: plain.clone(), plain, derived, mixing };
+        }
+        let (hyperparameters, derived, mixing) = of(true);
+        ThetaMarginals { hyperparameters, plain, derived, mixing }
     }
 
     /// What the model derives from its hyperparameters.

@@ -30,7 +30,7 @@ const SUFFICIENT_INCREASE: f64 = 1e-4;
 /// Shortest step tried before the search gives up.
 const SHORTEST_STEP: f64 = 1e-10;
 /// Nats of rounding error beyond which a log-density is noise, of either sign and any size.
-const MOST_ROUNDING: f64 = 0.1;
+const MOST_ROUNDING: f64 = 1.0;
 
 /// A factor is kept if so many further steps on it are predicted to reach the mode; more cost what a fresh one does.
 const MOST_STALE_STEPS: f64 = 3.0;
@@ -124,6 +124,19 @@ impl Workspace {
             }
         }
         1e-12 * (1.0 + objective.abs()) + 8.0 * f64::EPSILON * terms
+    }
+
+    /// Rounding error of the quadratic form as it comes about, errors of either sign side by side: some terms of every node cancel.
+    fn typical_rounding(&self, model: &LatentGaussianModel) -> f64 {
+        let mut squares = 0.0;
+        for (k, effect) in model.effects().iter().enumerate() {
+            let pattern = effect.model.pattern();
+            for (j, node) in model.effect_nodes(k).enumerate() {
+                let term = self.precision[k][pattern.column_start(j)] * self.deviation[node] * self.deviation[node];
+                squares += term * term;
+            }
+        }
+        4.0 * f64::EPSILON * squares.sqrt()
     }
 
     /// `H = Q + AᵀWA` from `−ℓ″` in `second`; negative curvatures are dropped if `clip`.
@@ -264,7 +277,7 @@ impl Workspace {
                 None => return Err(failure(counts.steps, "no step increases the log-density")),
             };
             if last || model.is_gaussian() {
-                let rounding = self.rounding(model, objective);
+                let rounding = self.typical_rounding(model);
                 if rounding > MOST_ROUNDING {
                     let reason = format!("precisions are so large that rounding leaves {rounding:.1e} nats of error");
                     return Err(failure(counts.steps, &reason));
