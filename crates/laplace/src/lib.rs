@@ -11,10 +11,11 @@ pub mod link;
 pub mod model;
 pub mod newton;
 pub mod propagation;
+pub mod variational;
 pub mod workspace;
 
 pub use approximation::Approximation;
-pub use correction::{Cavity, Correction, Moment, Moments, SecondOrder, ThirdOrder};
+pub use correction::{Cavity, Correction, Determinant, Moment, Moments, SecondOrder, ThirdOrder};
 pub use design::{Design, ScaledEntry, Scaling};
 pub use error::LaplaceError;
 pub use likelihood::{Derivatives, GaussianIntegrals, Likelihood, Order, ThetaDerivatives};
@@ -22,4 +23,5 @@ pub use link::Link;
 pub use model::{Effect, LatentGaussianModel, ModelHyperparameter, Observations, Owner};
 pub use newton::NewtonOptions;
 pub use propagation::{PropagationOptions, Sites};
+pub use variational::{Variational, VariationalFamily, VariationalOptions};
 pub use workspace::Workspace;
