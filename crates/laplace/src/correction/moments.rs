@@ -119,6 +119,8 @@ pub enum Correction {
     None,
     /// Every term at this `θ`.
     Complete,
+    /// Every term at this `θ`, third-order sums over neighbours alone: what [`Complete`](Self::Complete) is in models too large for all pairs.
+    Nearby,
     /// First- and second-order terms at this `θ`, the third-order part from elsewhere, such as interpolated in `θ`.
     Given(ThirdOrder),
 }
@@ -161,11 +163,11 @@ impl Moments {
         let mut variances = vec![0.0; n];
         workspace.inverse.fill_variances(&mut variances)?;
         let complete = match correction {
-            Correction::Complete if curved => {
-                Some(standardised(model, &ThirdCumulants::compute(model, workspace)?, workspace, &variances)?)
-            }
+            Correction::Complete if curved => Some(ThirdCumulants::compute(model, workspace)?),
+            Correction::Nearby if curved => Some(ThirdCumulants::of_neighbours(model, workspace)),
             _ => None,
         };
+        let complete = complete.map(|sums| standardised(model, &sums, workspace, &variances)).transpose()?;
         let third = match correction {
             Correction::Given(third) if curved => {
                 crate::model::expect_length("skewness of nodes", n, third.nodes.len())?;
