@@ -87,6 +87,7 @@ enum Change {
     Integration(String),
     Threads(usize),
     Approximation(String),
+    LaplaceNodes(Vec<String>),
     Outcomes(String),
     Outcome(String, Box<Outcome>),
 }
@@ -232,9 +233,15 @@ impl ModelBuilder {
         self.change(Change::Threads(threads))
     }
 
-    /// The rung of the approximation ladder: `auto`, `gaussian`, `simplified-laplace` or `ep`.
+    /// The rung of the approximation ladder: `auto`, `gaussian`, `variational`, `variational-mean-variance`, `simplified-laplace`, `laplace`
+    /// or `ep`.
     pub fn approximation(self, rung: &str) -> Self {
         self.change(Change::Approximation(rung.to_owned()))
+    }
+
+    /// The coefficients and effects whose nodes have their densities found by the rung `laplace`, instead of all.
+    pub fn laplace_nodes(self, names: &[&str]) -> Self {
+        self.change(Change::LaplaceNodes(names.iter().map(|&name| name.to_owned()).collect()))
     }
 
     /// The description.
@@ -293,6 +300,7 @@ impl Change {
             Self::Integration(strategy) => specification.fit.integration = strategy,
             Self::Threads(threads) => specification.fit.threads = threads,
             Self::Approximation(rung) => specification.fit.approximation = rung,
+            Self::LaplaceNodes(names) => specification.fit.laplace_nodes = names,
             Self::Outcomes(column) => {
                 let families = specification.outcomes.take().map(|outcomes| outcomes.families).unwrap_or_default();
                 specification.outcomes = Some(Outcomes { column, families });
