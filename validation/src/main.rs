@@ -8,7 +8,8 @@ use std::io::Write as _;
 
 use validation::{Case, Failure, Group, Report, compare, own_cases, shared_cases};
 
-const RUNGS: [&str; 5] = ["auto", "gaussian", "simplified-laplace", "ep", "nuts"];
+const RUNGS: [&str; 8] =
+    ["auto", "gaussian", "variational", "variational-mean-variance", "simplified-laplace", "laplace", "ep", "nuts"];
 
 const HEAD: &str = "# Accuracy against long MCMC
 

@@ -26,7 +26,7 @@ const MODEL: [&str; 12] = [
     "time2",
     "truncation",
 ];
-const FIT: [&str; 11] = [
+const FIT: [&str; 13] = [
     "integration",
     "grid_step",
     "grid_drop",
@@ -35,6 +35,8 @@ const FIT: [&str; 11] = [
     "tuning",
     "draws",
     "approximation",
+    "variational",
+    "laplace_nodes",
     "criteria",
     "certificate",
     "threads",
@@ -306,6 +308,18 @@ mod tests {
         assert_eq!(specification.effects["plate"]["precision"], "loggamma(1, 0.01)");
         assert_eq!(specification.fixed.coefficients["x1"].mean, Some(0.5));
         assert_eq!((specification.fixed.precision, specification.fit.integration.as_str()), (0.01, "ccd"));
+    }
+
+    #[test]
+    fn a_rung_is_named_with_what_belongs_to_it() {
+        let fit = |lines: &str| parse(&FILE.replace("[fit]", &format!("[fit]\n{lines}"))).unwrap().1.fit;
+        let options = fit("approximation = \"variational\"\nvariational = \"mean+variance\"");
+        assert_eq!(
+            (options.approximation.as_str(), options.variational.as_deref()),
+            ("variational", Some("mean+variance"))
+        );
+        let options = fit("approximation = \"laplace\"\nlaplace_nodes = [\"x1\", \"plate\"]");
+        assert_eq!((options.approximation.as_str(), options.laplace_nodes.len()), ("laplace", 2));
     }
 
     #[test]

@@ -88,6 +88,7 @@ enum Change {
     Threads(usize),
     Approximation(String),
     Certificate(bool),
+    LaplaceNodes(Vec<String>),
     Outcomes(String),
     Outcome(String, Box<Outcome>),
 }
@@ -233,7 +234,8 @@ impl ModelBuilder {
         self.change(Change::Threads(threads))
     }
 
-    /// The rung of the approximation ladder: `auto`, `gaussian`, `simplified-laplace` or `ep`.
+    /// The rung of the approximation ladder: `auto`, `gaussian`, `variational`, `variational-mean-variance`, `simplified-laplace`, `laplace`
+    /// or `ep`.
     pub fn approximation(self, rung: &str) -> Self {
         self.change(Change::Approximation(rung.to_owned()))
     }
@@ -241,6 +243,11 @@ impl ModelBuilder {
     /// Whether the fit gathers evidence of its own accuracy.
     pub fn certificate(self, wanted: bool) -> Self {
         self.change(Change::Certificate(wanted))
+    }
+
+    /// The coefficients and effects whose nodes have their densities found by the rung `laplace`, instead of all.
+    pub fn laplace_nodes(self, names: &[&str]) -> Self {
+        self.change(Change::LaplaceNodes(names.iter().map(|&name| name.to_owned()).collect()))
     }
 
     /// The description.
@@ -300,6 +307,7 @@ impl Change {
             Self::Threads(threads) => specification.fit.threads = threads,
             Self::Approximation(rung) => specification.fit.approximation = rung,
             Self::Certificate(wanted) => specification.fit.certificate = wanted,
+            Self::LaplaceNodes(names) => specification.fit.laplace_nodes = names,
             Self::Outcomes(column) => {
                 let families = specification.outcomes.take().map(|outcomes| outcomes.families).unwrap_or_default();
                 specification.outcomes = Some(Outcomes { column, families });

@@ -6,15 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gmrf::{Graph, Reported, SymbolicFactor};
-use integration::design::GridOptions;
-use integration::{
-    ExploreOptions, Map, Marginal, NutsOptions, Parallel, Posterior, Rung, Sequential, Strategy, Summary,
-};
+use integration::{ExploreOptions, Map, Marginal, Parallel, Posterior, Rung, Sequential, Summary};
 
 use crate::assemble::{Assembled, assemble};
 use crate::error::InlaError;
-use crate::nearest::check_name;
-use crate::specification::{FitOptions, ModelSpecification};
+use crate::options::{explore_options, laplace_nodes};
+use crate::specification::ModelSpecification;
 use crate::table::Table;
 
 /// Where a description's files are found, and graphs that are in memory already.
@@ -82,8 +79,9 @@ impl Prepared {
     /// [`InlaError`]: what is wrong with the description, the data or the model, where, and what to do.
     pub fn new(specification: &ModelSpecification, table: &Table, resources: &Resources) -> Result<Self, InlaError> {
         let started = Instant::now();
-        let options = explore_options(&specification.fit)?;
+        let mut options = explore_options(&specification.fit)?;
         let assembled = assemble(specification, table, resources)?;
+        options.laplace_nodes = laplace_nodes(&specification.fit.laplace_nodes, &assembled)?;
         Ok(Self { specification: specification.clone(), assembled, options, elapsed: started.elapsed() })
     }
 
@@ -332,7 +330,7 @@ impl Fit {
         if diagnostics.truncated {
             warnings.push("the grid over the hyperparameters was cut before their density had fallen".to_owned());
         }
-        let corrected = diagnostics.approximation.rung > Rung::Gaussian && !self.assembled.model.is_gaussian();
+        let corrected = diagnostics.approximation.rung.weighs_corrections() && !self.assembled.model.is_gaussian();
         if corrected && !diagnostics.second_order_used {
             let terms = match diagnostics.approximation.rung {
                 Rung::ExpectationPropagation => "the corrections of expectation propagation",
@@ -386,53 +384,8 @@ fn into_table_order(posterior: &mut Posterior, order: &[usize]) {
     }
 }
 
-fn part_name(effect: &str, part: Option<&str>) -> String {
+pub(crate) fn part_name(effect: &str, part: Option<&str>) -> String {
     part.map_or_else(|| effect.to_owned(), |part| format!("{effect}:{part}"))
-}
-
-/// The names of the designs.
-const STRATEGIES: [&str; 6] = ["auto", "eb", "grid", "ccd", "gauss-hermite", "nuts"];
-
-fn explore_options(fit: &FitOptions) -> Result<ExploreOptions, InlaError> {
-    check_name("integration", &fit.integration, &STRATEGIES)?;
-    let rungs: Vec<&str> = std::iter::once("auto").chain(Rung::ALL.map(Rung::name)).collect();
-    check_name("approximation", &fit.approximation, &rungs)?;
-    let refuse = |option: &str, value: f64, reason: &str| InlaError::InvalidOption {
-        place: "fit".to_owned(),
-        option: option.to_owned(),
-        value: value.to_string(),
-        reason: reason.to_owned(),
-    };
-    let step = fit.grid_step.unwrap_or(1.0);
-    if !(0.05..=2.0).contains(&step) {
-        return Err(refuse("grid_step", step, "it must lie between 0.05 and 2"));
-    }
-    if !(1.0..=50.0).contains(&fit.grid_drop) {
-        return Err(refuse("grid_drop", fit.grid_drop, "it must lie between 1 and 50"));
-    }
-    let grid = match fit.grid_step {
-        None if fit.grid_drop == GridOptions::for_dimension(1).drop => None,
-        given => {
-            Some(GridOptions { step, drop: fit.grid_drop, thinned: given.is_none(), ..GridOptions::for_dimension(2) })
-        }
-    };
-    let strategy = match fit.integration.as_str() {
-        "eb" => Strategy::EmpiricalBayes,
-        "grid" => Strategy::Grid(grid),
-        // a spacing of one's own asks for a grid
-        "auto" if grid.is_some() => Strategy::Grid(grid),
-        "ccd" => Strategy::CentralComposite,
-        "gauss-hermite" => Strategy::GaussHermite(fit.nodes),
-        "nuts" => Strategy::Nuts(NutsOptions { chains: fit.chains, tuning: fit.tuning, draws: fit.draws }),
-        _ => Strategy::Automatic,
-    };
-    Ok(ExploreOptions {
-        strategy,
-        rung: Rung::from_name(&fit.approximation),
-        criteria: fit.criteria,
-        certificate: fit.certificate,
-        ..ExploreOptions::default()
-    })
 }
 
 fn explore(assembled: &Assembled, options: &ExploreOptions, threads: usize) -> Result<Posterior, InlaError> {

@@ -14,6 +14,7 @@ pub mod formula;
 pub mod json;
 pub mod level;
 pub mod nearest;
+mod options;
 mod outcomes;
 pub mod setting;
 pub mod specification;

@@ -76,8 +76,13 @@ pub struct FitOptions {
     pub tuning: usize,
     /// Draws of each chain that are kept. Default 500.
     pub draws: usize,
-    /// The rung of the approximation ladder: `auto`, `gaussian`, `simplified-laplace` or `ep`.
+    /// The rung of the approximation ladder: `auto`, `gaussian`, `variational`, `variational-mean-variance`, `simplified-laplace`, `laplace`
+    /// or `ep`.
     pub approximation: String,
+    /// Of `variational`: `mean` or `mean+variance`; `None`: as the name of the rung says.
+    pub variational: Option<String>,
+    /// Of `laplace`: the coefficients and effects whose nodes have their densities found; empty: all.
+    pub laplace_nodes: Vec<String>,
     /// Whether DIC, WAIC, CPO and PIT are computed. Default true.
     pub criteria: bool,
     /// Whether the fit gathers evidence of its own accuracy. Default true.
@@ -97,6 +102,8 @@ impl Default for FitOptions {
             tuning: 300,
             draws: 500,
             approximation: "auto".to_owned(),
+            variational: None,
+            laplace_nodes: Vec::new(),
             criteria: true,
             certificate: true,
             threads: 0,

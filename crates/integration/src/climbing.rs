@@ -12,6 +12,7 @@ use crate::exploration::Exploration;
 use crate::hessian::{Reparametrisation, difference_points};
 use crate::mode::maximise;
 use crate::posterior::ExploreOptions;
+use crate::profiled::Requested;
 use crate::rung::{Chosen, Rung};
 
 /// Share of a nat for each effective parameter from which the second-order terms call for expectation propagation. On binary data in
@@ -40,13 +41,19 @@ impl<'a> Exploration<'a> {
         let map = Reparametrisation::new((&mode.theta, &mode.gradient), differences)?;
         let rung = match options.rung {
             _ if engine.propagates() => Rung::ExpectationPropagation,
-            Some(Rung::Gaussian) => Rung::Gaussian,
-            _ => Rung::SimplifiedLaplace,
+            None | Some(Rung::ExpectationPropagation) => Rung::SimplifiedLaplace,
+            Some(rung) => rung,
         };
+        let model = engine.model();
+        let requested = match rung {
+            Rung::Laplace if !model.is_gaussian() => Some(Requested::new(model, options.laplace_nodes.as_deref())?),
+            _ => None,
+        };
+        let words = requested.as_ref().map_or_else(String::new, |requested| format!("; {}", requested.words(model)));
         let mut exploration = Self {
             engine,
             executor,
-            options: *options,
+            options: options.clone(),
             map,
             start,
             skeleton: None,
@@ -60,10 +67,11 @@ impl<'a> Exploration<'a> {
             with_second_order: false,
             mode,
             mode_time: Duration::ZERO,
-            approximation: Chosen { rung, reason: "as asked for".to_owned() },
+            approximation: Chosen { rung, reason: format!("as asked for{words}") },
+            requested,
         };
         exploration.evaluate_skeleton();
-        exploration.with_second_order = rung != Rung::Gaussian && exploration.is_small_at_the_mode();
+        exploration.with_second_order = rung.weighs_corrections() && exploration.is_small_at_the_mode();
         Ok(exploration)
     }
 

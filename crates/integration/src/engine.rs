@@ -4,14 +4,15 @@ use std::sync::Mutex;
 
 use gmrf::Parallelism;
 use laplace::{
-    Approximation, Correction, LaplaceError, LatentGaussianModel, Moments, NewtonOptions, PropagationOptions, Sites,
-    Workspace,
+    Approximation, LaplaceError, LatentGaussianModel, Moments, NewtonOptions, PropagationOptions, Sites, Workspace,
 };
 
 use crate::error::IntegrationError;
 use crate::executor::{Executor, Sequential, map};
 use crate::hessian::Reparametrisation;
 use crate::objective::{Objective, ObjectiveValue};
+use crate::profiled::Profiles;
+use crate::reading::Reading;
 
 /// What is kept of one design point: `O(n + m)` numbers, no factor.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub struct PointEvaluation {
     pub approximation: Approximation,
     /// Moments of nodes and predictors.
     pub moments: Moments,
+    /// Densities of nodes by Laplace's method, where they were asked for.
+    pub profiles: Option<Profiles>,
 }
 
 /// The mode of the latent field at one `θ` and how it moves with `θ`: where searches nearby start.
@@ -303,17 +306,17 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// Values with moments of a batch, all from `start`, in order; `correction(i)` is that of point `i`.
+    /// Values with moments of a batch, all from `start`, in order; `reading(i)` says what is read at point `i`.
     pub fn evaluate_batch(
         &self,
         thetas: &[Vec<f64>],
         start: &Start,
-        correction: impl Fn(usize) -> Correction + Sync,
+        reading: impl Fn(usize) -> Reading + Sync,
     ) -> Vec<Result<PointEvaluation, IntegrationError>> {
         self.batch(thetas.len(), |i, workspace| {
             let approximation = self.approximate_in(workspace, &thetas[i], Some(start))?;
-            let moments = Moments::read(self.model, &approximation, workspace, &correction(i))?;
-            Ok(PointEvaluation { approximation, moments })
+            let (moments, profiles) = reading(i).read(self.model, &approximation, workspace)?;
+            Ok(PointEvaluation { approximation, moments, profiles })
         })
     }
 }

@@ -28,6 +28,17 @@ pub enum IntegrationError {
         /// What is wrong and what to do.
         reason: String,
     },
+    /// The Laplace approximation of so many nodes would take too long.
+    #[error(
+        "the Laplace approximation of {nodes} nodes would take minutes at every design point; name at most {most} of them in \
+         laplace_nodes, or take approximation = \"simplified-laplace\""
+    )]
+    TooManyNodes {
+        /// The nodes that were asked for.
+        nodes: usize,
+        /// How many are affordable.
+        most: usize,
+    },
     /// Every point of the design failed.
     #[error("none of the {points} points of the design could be evaluated: {reason}")]
     EmptyDesign {

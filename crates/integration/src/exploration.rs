@@ -3,8 +3,6 @@
 use std::f64::consts::PI;
 use std::time::{Duration, Instant};
 
-use laplace::Correction;
-
 use crate::criteria::Criteria;
 use crate::design::{
     GridExploration, GridOptions, GridValue, central_composite, empirical_bayes, product_gauss_hermite,
@@ -19,14 +17,15 @@ use crate::joint::Bend;
 use crate::marginal::Marginal;
 use crate::mode::Mode;
 use crate::posterior::{Diagnostics, Evidence, ExploreOptions, IntegrationPoint, Posterior, Strategy, Timing};
-use crate::rung::{Chosen, Rung};
+use crate::profiled::Requested;
+use crate::rung::Chosen;
 use crate::sampling::{ImportanceReport, NutsOptions, SamplingReport, ThetaDraws};
 use crate::skeleton::Skeleton;
 use crate::skewed::SkewedGaussian;
 use crate::theta_marginals::ThetaMarginals;
 
 /// Design points of less posterior weight than this carry no moments: together they are below the accuracy of any rule.
-const NEGLIGIBLE_WEIGHT: f64 = 1e-7;
+pub(crate) const NEGLIGIBLE_WEIGHT: f64 = 1e-7;
 /// The design is moved when the weighted mean lies further than this from its centre, in standard deviations.
 const FURTHEST_CENTRE: f64 = 0.5;
 /// Where the axes are evaluated that the marginals of three and more hyperparameters are read from, beside the centre; half-way
@@ -62,6 +61,8 @@ pub(crate) struct Exploration<'a> {
     pub(crate) mode: Mode,
     pub(crate) mode_time: Duration,
     pub(crate) approximation: Chosen,
+    /// The nodes whose densities are found by Laplace's method.
+    pub(crate) requested: Option<Requested>,
 }
 
 /// An evaluated design with what was read off it.
@@ -96,7 +97,7 @@ impl Exploration<'_> {
         let posterior = Posterior {
             evidence: self.evidence(evaluated, *used),
             points: self.points(evaluated, mixing),
-            nodes: self.mixtures(evaluated, mixing, |point| &point.moments.nodes),
+            nodes: self.node_marginals(evaluated, mixing),
             predictors: self.mixtures(evaluated, mixing, |point| &point.moments.predictors),
             criteria: self.criteria(evaluated, mixing)?,
             diagnostics: self.diagnostics(&found),
@@ -255,12 +256,7 @@ impl Exploration<'_> {
         let mut kept: Vec<Option<PointEvaluation>> = thetas.iter().map(known).collect();
         let missing: Vec<usize> = (0..thetas.len()).filter(|&i| kept[i].is_none()).collect();
         let wanted: Vec<Vec<f64>> = missing.iter().map(|&i| thetas[i].clone()).collect();
-        let correction = |i: usize| match &self.skeleton {
-            _ if self.approximation.rung == Rung::Gaussian => Correction::None,
-            Some(skeleton) => Correction::Given(skeleton.third_order(&wanted[i])),
-            None => Correction::Complete,
-        };
-        let results = self.engine.evaluate_batch(&wanted, &self.start, correction);
+        let results = self.engine.evaluate_batch(&wanted, &self.start, |i| self.reading(&wanted[i]));
         for ((i, theta), result) in missing.into_iter().zip(wanted).zip(results) {
             match result {
                 Ok(evaluation) => {
@@ -362,7 +358,7 @@ impl Exploration<'_> {
             .collect()
     }
 
-    fn mixtures(
+    pub(crate) fn mixtures(
         &self,
         evaluated: &Evaluated,
         weights: &[f64],

@@ -38,13 +38,15 @@ pub enum Strategy {
 }
 
 /// Options of [`Posterior::explore`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ExploreOptions {
     /// The design.
     pub strategy: Strategy,
     /// How the latent field is approximated; `None`: simplified Laplace, or expectation propagation where the second-order terms at
     /// the mode show that it is needed.
     pub rung: Option<Rung>,
+    /// The nodes of `x` whose densities the rung `laplace` finds; `None`: all of them, where that is affordable.
+    pub laplace_nodes: Option<Vec<usize>>,
     /// The search for the mode of `θ`.
     pub mode: ModeOptions,
     /// The search for the mode of `x`.
@@ -60,6 +62,7 @@ impl Default for ExploreOptions {
         Self {
             strategy: Strategy::Automatic,
             rung: None,
+            laplace_nodes: None,
             mode: ModeOptions::default(),
             newton: NewtonOptions::default(),
             criteria: true,

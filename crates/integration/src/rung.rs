@@ -5,22 +5,38 @@
 pub enum Rung {
     /// Laplace's approximation alone: a Gaussian at the mode.
     Gaussian,
+    /// The variational mean of every node and predictor with the Gaussian's variance, and no skewness; hyperparameters as on the rung before.
+    Variational,
+    /// The optimal Gaussian in mean and variance; hyperparameters as on the rungs before.
+    VariationalMeanVariance,
     /// Means and skewness of every node and predictor to second order, and the second-order terms of `log p̃(y|θ)` in the weights of
     /// the design while they are small.
     SimplifiedLaplace,
+    /// The same, and the density of every requested node by Laplace's method with the node held fixed.
+    Laplace,
     /// Expectation propagation, its `log Z` explored, its third-cumulant correction in the weights.
     ExpectationPropagation,
 }
 
 impl Rung {
     /// Every rung, from cheap to dear.
-    pub const ALL: [Self; 3] = [Self::Gaussian, Self::SimplifiedLaplace, Self::ExpectationPropagation];
+    pub const ALL: [Self; 6] = [
+        Self::Gaussian,
+        Self::Variational,
+        Self::VariationalMeanVariance,
+        Self::SimplifiedLaplace,
+        Self::Laplace,
+        Self::ExpectationPropagation,
+    ];
 
-    /// The name: `gaussian`, `simplified-laplace`, `ep`.
+    /// The name: `gaussian`, `variational`, `variational-mean-variance`, `simplified-laplace`, `laplace`, `ep`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gaussian => "gaussian",
+            Self::Variational => "variational",
+            Self::VariationalMeanVariance => "variational-mean-variance",
             Self::SimplifiedLaplace => "simplified-laplace",
+            Self::Laplace => "laplace",
             Self::ExpectationPropagation => "ep",
         }
     }
@@ -28,6 +44,11 @@ impl Rung {
     /// The rung of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|rung| rung.name() == name)
+    }
+
+    /// Whether the corrections of `log p̃(y|θ)` weigh the design while they are small.
+    pub fn weighs_corrections(self) -> bool {
+        self >= Self::SimplifiedLaplace
     }
 }
 

@@ -5,6 +5,7 @@ use laplace::{Sites, ThirdOrder};
 
 use crate::engine::{PointEvaluation, Start};
 use crate::hessian::Reparametrisation;
+use crate::profiled::Profiles;
 
 /// Distance from the centre at which the axes are evaluated, in standard deviations.
 const REACH: f64 = 2.0;
@@ -65,6 +66,12 @@ impl Skeleton {
                 .sum(),
             exact: self.third_order.iter().all(|part| part.exact),
         }
+    }
+
+    /// The densities of nodes interpolated at `theta`, where every point has them.
+    pub(crate) fn profiles(&self, theta: &[f64]) -> Option<Profiles> {
+        let parts: Option<Vec<&Profiles>> = self.points.iter().map(|point| point.profiles.as_ref()).collect();
+        Profiles::interpolated(&parts?, &weights(&self.map, theta))
     }
 
     /// Bends the predictions of `start`, which lies at the centre: along each axis a cubic through the modes at its ends, or a

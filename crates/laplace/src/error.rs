@@ -75,6 +75,16 @@ pub enum LaplaceError {
         /// Why it stopped.
         reason: String,
     },
+    /// The variational Gaussian was not found.
+    #[error("no variational Gaussian was found at θ = {theta:?} after {iterations} steps: {reason}")]
+    NoVariationalOptimum {
+        /// The hyperparameters on the internal scale.
+        theta: Vec<f64>,
+        /// The number of steps.
+        iterations: usize,
+        /// Why it stopped.
+        reason: String,
+    },
     /// A number became infinite or undefined.
     #[error("{what} is not finite at θ = {theta:?}")]
     NotFinite {

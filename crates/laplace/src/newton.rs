@@ -115,7 +115,7 @@ impl Workspace {
     }
 
     /// Rounding error of the objective: of its sum, and of a quadratic form whose terms cancel where precisions are large.
-    fn rounding(&self, model: &LatentGaussianModel, objective: f64) -> f64 {
+    pub(crate) fn rounding(&self, model: &LatentGaussianModel, objective: f64) -> f64 {
         let mut terms = 0.0;
         for (k, effect) in model.effects().iter().enumerate() {
             let pattern = effect.model.pattern();
@@ -272,7 +272,8 @@ impl Workspace {
             }
             counts.steps += 1;
             let last = kept.is_last(slope, options.tolerance);
-            objective = match self.line_search(model, theta.1, (objective, slope))? {
+            let value = |workspace: &mut Self| workspace.log_likelihood(model, theta.1, Order::Second, true);
+            objective = match self.line_search(model, value, (objective, slope))? {
                 Some(value) => value,
                 None => return Err(failure(counts.steps, "no step increases the log-density")),
             };
@@ -318,7 +319,7 @@ impl Workspace {
     }
 
     /// The step `Σ g` on the current factor, `g = Aᵀℓ′ − Q(x − μ)`; returns its decrement `gᵀΣg`.
-    fn newton_step(&mut self) -> Result<f64, LaplaceError> {
+    pub(crate) fn newton_step(&mut self) -> Result<f64, LaplaceError> {
         for (g, q) in self.gradient.iter_mut().zip(&self.node_buffer) {
             *g = -q;
         }
@@ -328,11 +329,12 @@ impl Workspace {
         Ok(self.step.iter().zip(&self.gradient).map(|(d, g)| d * g).sum())
     }
 
-    /// Moves `x` and `eta` along `step` to a point of sufficient increase; returns the objective there.
-    fn line_search(
+    /// Moves `x` and `eta` along `step` to a point of sufficient increase; returns the objective there, whose part of the data
+    /// `log_likelihood` has at `eta_trial`.
+    pub(crate) fn line_search(
         &mut self,
         model: &LatentGaussianModel,
-        theta: &[Vec<f64>],
+        log_likelihood: impl Fn(&mut Self) -> Result<f64, LaplaceError>,
         (objective, slope): (f64, f64),
     ) -> Result<Option<f64>, LaplaceError> {
         self.design.multiply(&self.step, &mut self.eta_step);
@@ -345,8 +347,7 @@ impl Workspace {
             for ((trial, eta), d) in self.eta_trial.iter_mut().zip(&self.eta).zip(&self.eta_step) {
                 *trial = eta + length * d;
             }
-            let value = self.log_likelihood(model, theta, Order::Second, true)?;
-            let value = value - 0.5 * self.prior_quadratic(model, true)?;
+            let value = log_likelihood(self)? - 0.5 * self.prior_quadratic(model, true)?;
             if value >= objective + SUFFICIENT_INCREASE * length * slope - rounding {
                 std::mem::swap(&mut self.x, &mut self.trial);
                 std::mem::swap(&mut self.eta, &mut self.eta_trial);

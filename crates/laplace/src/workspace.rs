@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use gmrf::{CholeskyFactor, Parallelism, SelectedInverse};
 
+use crate::correction::Conditional;
 use crate::design::Design;
+use crate::error::LaplaceError;
 use crate::likelihood::Derivatives;
 use crate::model::LatentGaussianModel;
 use crate::propagation::Quadrature;
+use crate::variational::Expectation;
 
 /// Everything that an evaluation at one `θ` overwrites.
 #[derive(Debug)]
@@ -53,6 +56,10 @@ pub struct Workspace {
     pub(crate) propagated: bool,
     /// One for each block of observations, once one was propagated.
     pub(crate) quadrature: Vec<Option<Quadrature>>,
+    /// One for each block of observations, once a variational Gaussian was found.
+    pub(crate) expectation: Vec<Option<Expectation>>,
+    /// Once a node was held away from the mode.
+    pub(crate) conditional: Option<Box<Conditional>>,
 }
 
 impl Workspace {
@@ -96,7 +103,19 @@ impl Workspace {
             clipped: false,
             propagated: false,
             quadrature: model.observations().iter().map(|_| None).collect(),
+            conditional: None,
+            expectation: model.observations().iter().map(|_| None).collect(),
         }
+    }
+
+    /// The variance of every node, length `n`, of the approximation that was evaluated last.
+    ///
+    /// # Errors
+    /// None once an approximation was evaluated.
+    pub fn node_variances(&self) -> Result<Vec<f64>, LaplaceError> {
+        let mut variances = vec![0.0; self.x.len()];
+        self.inverse.fill_variances(&mut variances)?;
+        Ok(variances)
     }
 
     /// Whether factor and selected inverse use the threads of the caller's rayon pool; results are the same bits.

@@ -1,6 +1,6 @@
 //! One chain: its place, its two kinds of update, and how they are tuned.
 
-use laplace::{Approximation, Conditional, LatentGaussianModel, NewtonOptions, Workspace};
+use laplace::{Approximation, ExactDensity, LatentGaussianModel, NewtonOptions, Workspace};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -22,7 +22,7 @@ struct Place {
     u: Vec<f64>,
     theta: Vec<f64>,
     approximation: Approximation,
-    conditional: Conditional,
+    exact: ExactDensity,
     /// Of `log p̃ + ½|u|²` in `u`.
     pull: Vec<f64>,
     log_weight: f64,
@@ -103,7 +103,7 @@ impl<'a> Chain<'a> {
         let now = &mut self.now;
         let derived = self.model.derived_values(&now.theta);
         let eta = match predictors {
-            true => now.conditional.linear_predictor(self.model, &now.x, &mut now.workspace)?,
+            true => now.exact.linear_predictor(self.model, &now.x, &mut now.workspace)?,
             false => &[],
         };
         let scalars = now.theta.iter().chain(&derived).chain(&now.x).chain(eta);
@@ -167,7 +167,7 @@ impl<'a> Chain<'a> {
             kick(&mut velocity, &slope, 0.5 * angle);
             turn(&mut z, &mut velocity, angle);
             let out = (x.as_mut_slice(), slope.as_mut_slice());
-            log_weight = self.now.conditional.log_weight(self.model, &z, out, &mut self.now.workspace)?;
+            log_weight = self.now.exact.log_weight(self.model, &z, out, &mut self.now.workspace)?;
             kick(&mut velocity, &slope, 0.5 * angle);
         }
         let after = 0.5 * (square(&z) + square(&velocity)) - log_weight;
@@ -206,11 +206,11 @@ impl Place {
             found = Approximation::evaluate(model, &theta, None, &mut workspace, &newton);
         }
         let approximation = found?;
-        let conditional = Conditional::new(model, &approximation, &mut workspace)?;
+        let exact = ExactDensity::new(model, &approximation, &mut workspace)?;
         let (mut x, mut slope) = (vec![0.0; z.len()], vec![0.0; z.len()]);
-        let log_weight = conditional.log_weight(model, z, (&mut x, &mut slope), &mut workspace)?;
+        let log_weight = exact.log_weight(model, z, (&mut x, &mut slope), &mut workspace)?;
         let pull = map.slope(&approximation.gradient).iter().zip(&u).map(|(g, u)| g + u).collect();
-        Ok(Self { u, theta, approximation, conditional, pull, log_weight, slope, x, workspace })
+        Ok(Self { u, theta, approximation, exact, pull, log_weight, slope, x, workspace })
     }
 
     /// `−log p̃ − log w`.

@@ -81,7 +81,7 @@ impl ThirdCumulants {
     }
 
     /// Sums over rows whose nodes are neighbours in the pattern of `H`; every covariance they need is selected.
-    fn of_neighbours(model: &LatentGaussianModel, workspace: &Workspace) -> Self {
+    pub(super) fn of_neighbours(model: &LatentGaussianModel, workspace: &Workspace) -> Self {
         let mut out = Self::zero(model.nodes(), model.rows());
         out.exact = false;
         let rows = RowsOfNodes::new(model);

@@ -1,8 +1,12 @@
 //! What lies beyond the Gaussian at the mode: the shift of the mean, the third cumulants, the normalising constant.
 
+mod conditional;
 mod cumulants;
 mod moments;
 mod one_loop;
 mod profile;
 
+pub(crate) use conditional::Conditional;
+pub use conditional::Determinant;
+pub(crate) use moments::second_order;
 pub use moments::{Cavity, Correction, Moment, Moments, SecondOrder, ThirdOrder};

@@ -119,6 +119,8 @@ pub enum Correction {
     None,
     /// Every term at this `θ`.
     Complete,
+    /// Every term at this `θ`, third-order sums over neighbours alone: what [`Complete`](Self::Complete) is in models too large for all pairs.
+    Nearby,
     /// First- and second-order terms at this `θ`, the third-order part from elsewhere, such as interpolated in `θ`.
     Given(ThirdOrder),
 }
@@ -137,17 +139,35 @@ impl Moments {
         workspace: &mut Workspace,
         correction: &Correction,
     ) -> Result<Self, LaplaceError> {
+        Self::around(model, &approximation.mode, workspace, correction)
+    }
+
+    /// Those of the Gaussian with this mean whose selected inverse and predictors the workspace holds.
+    pub(crate) fn of_gaussian(
+        model: &LatentGaussianModel,
+        mean: &[f64],
+        workspace: &mut Workspace,
+    ) -> Result<Self, LaplaceError> {
+        Self::around(model, mean, workspace, &Correction::None)
+    }
+
+    fn around(
+        model: &LatentGaussianModel,
+        mode: &[f64],
+        workspace: &mut Workspace,
+        correction: &Correction,
+    ) -> Result<Self, LaplaceError> {
         let (n, m) = (model.nodes(), model.rows());
         crate::model::expect_length("workspace", n, workspace.x.len())?;
         let curved = *correction != Correction::None && !model.is_gaussian();
         let mut variances = vec![0.0; n];
         workspace.inverse.fill_variances(&mut variances)?;
         let complete = match correction {
-            Correction::Complete if curved => {
-                Some(standardised(model, &ThirdCumulants::compute(model, workspace)?, workspace, &variances)?)
-            }
+            Correction::Complete if curved => Some(ThirdCumulants::compute(model, workspace)?),
+            Correction::Nearby if curved => Some(ThirdCumulants::of_neighbours(model, workspace)),
             _ => None,
         };
+        let complete = complete.map(|sums| standardised(model, &sums, workspace, &variances)).transpose()?;
         let third = match correction {
             Correction::Given(third) if curved => {
                 crate::model::expect_length("skewness of nodes", n, third.nodes.len())?;
@@ -163,7 +183,7 @@ impl Moments {
         let nodes = (0..n)
             .map(|j| {
                 let (skewness, relative) = third.map_or((0.0, 0.0), |third| third.node(j));
-                Moment::corrected(approximation.mode[j] + shift(j), variances[j], skewness, relative)
+                Moment::corrected(mode[j] + shift(j), variances[j], skewness, relative)
             })
             .collect();
         let predictors = (0..m)
@@ -214,7 +234,8 @@ fn cavity(workspace: &Workspace, i: usize) -> Cavity {
     Cavity { mean: mode - variance_without * slope, variance: variance_without }
 }
 
-fn second_order(workspace: &mut Workspace, curved: bool, pairs: f64) -> SecondOrder {
+/// The second-order terms at the mode that the workspace holds; `pairs` is `cubic_pairs` over `cubic_diagonal`.
+pub(crate) fn second_order(workspace: &mut Workspace, curved: bool, pairs: f64) -> SecondOrder {
     let rows = workspace.second.iter().zip(&workspace.predictor_variance);
     let effective_parameters = rows.map(|(l2, v)| -l2 * v).sum();
     let mut out = SecondOrder {

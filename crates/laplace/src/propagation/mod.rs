@@ -149,7 +149,7 @@ impl Workspace {
             reason,
         };
         for count in 1..=options.max_iterations {
-            if !self.is_proper(model, theta, &iteration.sites)? {
+            if !self.is_proper(model, theta, &iteration.sites.precision)? {
                 if !iteration.retreat() {
                     return Err(failure(count, "the Gaussian approximation has no positive definite precision".into()));
                 }
@@ -175,8 +175,13 @@ impl Workspace {
     }
 
     /// Factors `H = Q + AᵀTA`; `false` where it is not positive definite.
-    fn is_proper(&mut self, model: &LatentGaussianModel, theta: &[f64], sites: &Sites) -> Result<bool, LaplaceError> {
-        for (l2, t) in self.second.iter_mut().zip(&sites.precision) {
+    pub(crate) fn is_proper(
+        &mut self,
+        model: &LatentGaussianModel,
+        theta: &[f64],
+        precision: &[f64],
+    ) -> Result<bool, LaplaceError> {
+        for (l2, t) in self.second.iter_mut().zip(precision) {
             *l2 = -t;
         }
         self.fill_posterior(model, false);

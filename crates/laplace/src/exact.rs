@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 
 /// The Gaussian approximation at one `θ`; its factor stays in the workspace.
 #[derive(Debug, Clone)]
-pub struct Conditional {
+pub struct ExactDensity {
     theta: Vec<Vec<f64>>,
     mode: Vec<f64>,
     eta: Vec<f64>,
@@ -21,7 +21,7 @@ pub struct Conditional {
     curvature: Vec<f64>,
 }
 
-impl Conditional {
+impl ExactDensity {
     /// From the workspace in which `approximation`, one of Laplace's, was evaluated last.
     ///
     /// # Errors

@@ -1,0 +1,232 @@
+//! Densities of nodes by Laplace's method: corrections of the Gaussian's log-density at standardised values, interpolated by a spline.
+
+use std::sync::Arc;
+
+use laplace::{Approximation, Determinant, LaplaceError, LatentGaussianModel, Moment, Moments, Workspace};
+
+use crate::error::IntegrationError;
+use crate::evaluated::Evaluated;
+use crate::executor::map;
+use crate::exploration::{Exploration, NEGLIGIBLE_WEIGHT};
+use crate::marginal::{Marginal, Table};
+use crate::spline::CubicSpline;
+
+/// Where a node is held, in the Gaussian's standard deviations; the correction is 0 at 0. A skewed density may be twice as wide as its
+/// Gaussian on one side, and fall off within half a standard deviation on the other.
+const VALUES: [f64; 12] = [-4.5, -3.2, -2.2, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.2, 3.2, 4.5];
+/// Log-densities further below that at the mode count as so far below: nothing of the mass is there, and a spline through what plunges to
+/// thousands would swing.
+const FLOOR: f64 = 15.0;
+/// Half the width, in the same units, over which a density is integrated, and the spacing: the trapezoid rule has no error but rounding
+/// there, and the log-density is a parabola and a line beyond the outermost values.
+const HALF_WIDTH: f64 = 9.0;
+const SPACING: f64 = 0.1;
+/// Cells of a marginal's table in the standard deviation of its narrowest part, and most of them.
+const CELLS: f64 = 25.0;
+const MOST_CELLS: f64 = 2000.0;
+/// Marginals that a task builds.
+const CHUNK: usize = 64;
+
+/// Operations of all nodes at a point up to which determinants are exact, some seconds; of updated ones, beyond which nodes must be chosen.
+const EXACT_WORK: f64 = 1e10;
+const MOST_WORK: f64 = 4e10;
+/// Steps for a value, and operations of a row in each.
+const STEPS: f64 = 5.0;
+const ROW: f64 = 50.0;
+
+/// The nodes whose densities are asked for.
+#[derive(Debug, Clone)]
+pub struct Requested {
+    /// Nodes of `x`, ascending.
+    pub nodes: Arc<[usize]>,
+    /// How determinants are found.
+    pub determinant: Determinant,
+}
+
+impl Requested {
+    /// The nodes that are asked for, `None`: all of them, with exact determinants where these are affordable.
+    pub(crate) fn new(model: &LatentGaussianModel, nodes: Option<&[usize]>) -> Result<Self, IntegrationError> {
+        let mut nodes: Vec<usize> = nodes.map_or_else(|| (0..model.nodes()).collect(), <[usize]>::to_vec);
+        nodes.sort_unstable();
+        nodes.dedup();
+        if let Some(node) = nodes.iter().find(|node| **node >= model.nodes()) {
+            let reason = format!("node {node} of {} is asked for", model.nodes());
+            return Err(IntegrationError::InvalidOption { option: "laplace_nodes", reason });
+        }
+        let solve = 4.0 * model.symbolic().factor_values() as f64 + model.design().nnz() as f64;
+        let value = STEPS * (solve + ROW * model.rows() as f64);
+        let each = VALUES.len() as f64 * value;
+        let exact = each + VALUES.len() as f64 * 2.0 * model.symbolic().operations();
+        let count = nodes.len() as f64;
+        if count * each > MOST_WORK {
+            return Err(IntegrationError::TooManyNodes { nodes: nodes.len(), most: (MOST_WORK / each) as usize });
+        }
+        let determinant = if count * exact <= EXACT_WORK { Determinant::Exact } else { Determinant::Updated };
+        Ok(Self { nodes: nodes.into(), determinant })
+    }
+
+    /// In words.
+    pub(crate) fn words(&self, model: &LatentGaussianModel) -> String {
+        let determinant = match self.determinant {
+            Determinant::Exact => "exact determinants",
+            Determinant::Updated => "determinants updated from the covariance at the mode",
+        };
+        format!("the densities of {} of {} nodes by {determinant}", self.nodes.len(), model.nodes())
+    }
+}
+
+/// The densities of some nodes at one `θ`.
+#[derive(Debug, Clone)]
+pub struct Profiles {
+    nodes: Arc<[usize]>,
+    /// Node by node, at [`VALUES`].
+    logs: Vec<f64>,
+    /// Mean and standard deviation of each node's Gaussian.
+    gaussians: Vec<(f64, f64)>,
+}
+
+impl Profiles {
+    pub(crate) fn compute(
+        model: &LatentGaussianModel,
+        approximation: &Approximation,
+        workspace: &mut Workspace,
+        requested: &Requested,
+    ) -> Result<Self, LaplaceError> {
+        let (nodes, way) = (&requested.nodes, (VALUES.as_slice(), requested.determinant));
+        let mut logs = approximation.conditional_profiles(model, workspace, nodes, way)?.concat();
+        for (log, t) in logs.iter_mut().zip(VALUES.iter().cycle()) {
+            *log = log.max(0.5 * t * t - FLOOR);
+        }
+        Ok(Self { nodes: nodes.clone(), logs, gaussians: Vec::new() })
+    }
+
+    /// The weighted sum of the log-densities of several points.
+    pub(crate) fn interpolated(parts: &[&Self], weights: &[f64]) -> Option<Self> {
+        let first = parts.first()?;
+        let mut logs = vec![0.0; first.logs.len()];
+        for (part, weight) in parts.iter().zip(weights) {
+            logs.iter_mut().zip(&part.logs).for_each(|(log, value)| *log += weight * value);
+        }
+        Some(Self { nodes: first.nodes.clone(), logs, gaussians: Vec::new() })
+    }
+
+    /// Reads the Gaussians off the workspace in which `approximation` was evaluated last.
+    pub(crate) fn place(&mut self, approximation: &Approximation, workspace: &Workspace) -> Result<(), LaplaceError> {
+        let variances = workspace.node_variances()?;
+        let gaussian = |&node: &usize| (approximation.mode[node], variances[node].max(0.0).sqrt());
+        self.gaussians = self.nodes.iter().map(gaussian).collect();
+        Ok(())
+    }
+
+    /// Puts the moments of the densities into the place of the expansion's.
+    pub(crate) fn refine(&self, moments: &mut Moments) {
+        for (k, &node) in self.nodes.iter().enumerate() {
+            if let Some(density) = self.density(k) {
+                moments.nodes[node] = density.moment();
+            }
+        }
+    }
+
+    /// The density of the `k`th node; none where the node is fixed.
+    fn density(&self, k: usize) -> Option<Density> {
+        let (mean, sd) = self.gaussians[k];
+        (sd > 0.0).then(|| Density::new((mean, sd), &self.logs[k * VALUES.len()..(k + 1) * VALUES.len()]))
+    }
+}
+
+/// The Gaussian with its log-density corrected by a spline.
+struct Density {
+    mean: f64,
+    sd: f64,
+    correction: CubicSpline,
+    log_integral: f64,
+}
+
+impl Density {
+    fn new((mean, sd): (f64, f64), logs: &[f64]) -> Self {
+        let zero = VALUES.partition_point(|t| *t < 0.0);
+        // from the middle outwards to the first value at the floor
+        let floored = |k: &usize| logs[*k] - 0.5 * VALUES[*k] * VALUES[*k] <= -FLOOR;
+        let first = (0..zero).rev().find(floored).unwrap_or(0);
+        let last = (zero..VALUES.len()).find(floored).unwrap_or(VALUES.len() - 1);
+        let (mut knots, mut values) = (VALUES[first..=last].to_vec(), logs[first..=last].to_vec());
+        knots.insert(zero - first, 0.0);
+        values.insert(zero - first, 0.0);
+        let mut density = Self { mean, sd, correction: CubicSpline::new(knots, values), log_integral: 0.0 };
+        density.log_integral = (density.sums().0[0] * SPACING * sd).ln() + density.sums().1;
+        density
+    }
+
+    /// `log` of the density at the standardised value, but for a constant.
+    fn log_at(&self, t: f64) -> f64 {
+        self.correction.at(t) - 0.5 * t * t
+    }
+
+    /// `Σ tᵏ e^(log − greatest)` for `k = 0 … 3` over a fine grid, and `greatest`.
+    fn sums(&self) -> ([f64; 4], f64) {
+        let count = (2.0 * HALF_WIDTH / SPACING).round() as usize;
+        let points = (0..=count).map(|k| SPACING * k as f64 - HALF_WIDTH).map(|t| (t, self.log_at(t)));
+        let points: Vec<(f64, f64)> = points.collect();
+        let greatest = points.iter().fold(f64::NEG_INFINITY, |a, (_, log)| a.max(*log));
+        let mut sums = [0.0; 4];
+        for (t, log) in points {
+            let weight = (log - greatest).exp();
+            sums.iter_mut().zip([1.0, t, t * t, t * t * t]).for_each(|(sum, power)| *sum += weight * power);
+        }
+        (sums, greatest)
+    }
+
+    fn moment(&self) -> Moment {
+        let [total, first, second, third] = self.sums().0;
+        let (m, m2, m3) = (first / total, second / total, third / total);
+        let variance = m2 - m * m;
+        let cumulant = m3 - 3.0 * m * variance - m * m * m;
+        Moment {
+            mean: self.mean + self.sd * m,
+            variance: self.sd * self.sd * variance,
+            skewness: cumulant / (variance * variance.sqrt()),
+        }
+    }
+
+    fn ln_pdf(&self, x: f64) -> f64 {
+        self.log_at((x - self.mean) / self.sd) - self.log_integral
+    }
+}
+
+impl Exploration<'_> {
+    /// Marginals of the nodes: mixtures by moments, tables of those whose densities are known.
+    pub(crate) fn node_marginals(&self, evaluated: &Evaluated, weights: &[f64]) -> Vec<Marginal> {
+        let mut marginals = self.mixtures(evaluated, weights, |point| &point.moments.nodes);
+        let kept = weights.iter().copied().zip(&evaluated.points).filter(|(weight, _)| *weight > NEGLIGIBLE_WEIGHT);
+        let kept: Option<Vec<(f64, &Profiles)>> =
+            kept.map(|(weight, point)| Some((weight, point.profiles.as_ref()?))).collect();
+        let Some(kept) = kept else { return marginals };
+        let Some(nodes) = kept.first().map(|(_, profiles)| profiles.nodes.clone()) else { return marginals };
+        let chunk = |c: usize| {
+            let own = c * CHUNK..nodes.len().min((c + 1) * CHUNK);
+            own.map(|k| mixture(&kept, k)).collect::<Vec<_>>()
+        };
+        let tables = map(self.executor, nodes.len().div_ceil(CHUNK), chunk).into_iter().flatten();
+        for (&node, table) in nodes.iter().zip(tables) {
+            if let Some(table) = table {
+                marginals[node] = Marginal::Tabulated(Arc::new(table));
+            }
+        }
+        marginals
+    }
+}
+
+/// The mixture of the densities of the `k`th node; none where it is fixed.
+fn mixture(parts: &[(f64, &Profiles)], k: usize) -> Option<Table> {
+    let densities: Option<Vec<(f64, Density)>> =
+        parts.iter().map(|(weight, profiles)| Some((weight.ln(), profiles.density(k)?))).collect();
+    let densities = densities?;
+    let ends = densities.iter().map(|(_, d)| (d.mean - HALF_WIDTH * d.sd, d.mean + HALF_WIDTH * d.sd));
+    let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), (low, high)| (a.min(low), b.max(high)));
+    let narrowest = densities.iter().fold(f64::INFINITY, |a, (_, density)| a.min(density.sd));
+    let cells = (CELLS * (high - low) / narrowest).min(MOST_CELLS).ceil();
+    let x: Vec<f64> = (0..=cells as usize).map(|i| low + (high - low) * i as f64 / cells).collect();
+    let log = |x: &f64| densities.iter().map(|(log, density)| (log + density.ln_pdf(*x)).exp()).sum::<f64>().ln();
+    let logs: Vec<f64> = x.iter().map(log).collect();
+    Some(Table::new(x, &logs))
+}

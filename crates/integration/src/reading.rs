@@ -1,0 +1,74 @@
+//! What is read at a design point beside value and gradient, by rung of the ladder.
+
+use laplace::{
+    Approximation, Correction, LaplaceError, LatentGaussianModel, Moments, VariationalFamily, VariationalOptions,
+    Workspace,
+};
+
+use crate::exploration::Exploration;
+use crate::profiled::{Profiles, Requested};
+use crate::rung::Rung;
+
+/// What is read off the workspace in which a point was evaluated.
+pub enum Reading {
+    /// Moments by expansion around the approximation.
+    Expansion(Correction),
+    /// Those of the variational Gaussian.
+    Variational(VariationalFamily),
+    /// Moments by expansion, and of the requested nodes the density by Laplace's method.
+    Laplace(Correction, Requested),
+    /// The same with log-densities interpolated from elsewhere.
+    Interpolated(Correction, Profiles),
+}
+
+impl Reading {
+    /// Reads moments and densities.
+    pub(crate) fn read(
+        self,
+        model: &LatentGaussianModel,
+        approximation: &Approximation,
+        workspace: &mut Workspace,
+    ) -> Result<(Moments, Option<Profiles>), LaplaceError> {
+        let (correction, requested) = match self {
+            Self::Expansion(correction) => {
+                return Ok((Moments::read(model, approximation, workspace, &correction)?, None));
+            }
+            Self::Variational(family) => {
+                let options = VariationalOptions::default();
+                let varied = approximation.vary(model, workspace, family, &options)?;
+                return Ok((varied.moments(model, workspace)?, None));
+            }
+            Self::Laplace(correction, requested) => (correction, Ok(requested)),
+            Self::Interpolated(correction, profiles) => (correction, Err(profiles)),
+        };
+        let mut moments = Moments::read(model, approximation, workspace, &correction)?;
+        let mut profiles = match requested {
+            Ok(requested) => Profiles::compute(model, approximation, workspace, &requested)?,
+            Err(profiles) => profiles,
+        };
+        profiles.place(approximation, workspace)?;
+        profiles.refine(&mut moments);
+        Ok((moments, Some(profiles)))
+    }
+}
+
+impl Exploration<'_> {
+    /// What is read at `theta`: on the rungs that have them, what costs most interpolated from the skeleton where there is one.
+    pub(crate) fn reading(&self, theta: &[f64]) -> Reading {
+        let correction = || match &self.skeleton {
+            Some(skeleton) => Correction::Given(skeleton.third_order(theta)),
+            None => Correction::Complete,
+        };
+        match self.approximation.rung {
+            Rung::Gaussian => Reading::Expansion(Correction::None),
+            Rung::Variational => Reading::Variational(VariationalFamily::Mean),
+            Rung::VariationalMeanVariance => Reading::Variational(VariationalFamily::MeanAndVariance),
+            Rung::SimplifiedLaplace | Rung::ExpectationPropagation => Reading::Expansion(correction()),
+            Rung::Laplace => match (&self.requested, self.skeleton.as_ref().and_then(|s| s.profiles(theta))) {
+                (_, Some(profiles)) => Reading::Interpolated(correction(), profiles),
+                (Some(requested), None) => Reading::Laplace(correction(), requested.clone()),
+                (None, None) => Reading::Expansion(correction()),
+            },
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The Laplace approximation of a node's density given `θ` (Rue, Martino and Chopin 2009, section 3.2): the node is held at a value, the
+//! others go to their mode.
+//!
+//! `π̃(x_j = t | θ, y) ∝ p(x*(t), y | θ) / π_G(x*(t) | x_j = t)`, and the determinant of the others' precision is
+//! `|VᵀH_tV| (Σ_t)_jj` but for a constant: one factor of `H` on the pattern of the model, whatever the node and the constraints. It is the
+//! same with `H_t + κ e_jeⱼᵀ` for `H_t`, which is positive definite for large `κ` where `H_t` need not be. The cheap update keeps the covariance of
+//! the mode: `log|I + S ΔW| ≈ Σ log(1 + S_ii ΔW_i)`, `S` that of the predictors given the node (Wood 2020 updates the factor instead). It is
+//! exact to first order in the change of the weights, and beyond for rows that are uncorrelated given the node.
+
+use gmrf::{CholeskyFactor, GmrfError};
+
+use crate::approximation::{Approximation, OwnerThetas};
+use crate::error::LaplaceError;
+use crate::likelihood::Order;
+use crate::model::LatentGaussianModel;
+use crate::workspace::Workspace;
+
+/// How the determinant of the others' precision is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Determinant {
+    /// By a factor at every value.
+    Exact,
+    /// From the covariance at the mode.
+    Updated,
+}
+
+/// The search for the others' mode ends with the step whose decrement `gᵀΣg` is below this: `log|H|` is linear in the error of the mode, which
+/// is then of some 1e-6 standard deviations.
+const TOLERANCE: f64 = 1e-10;
+/// A step on an older factor must leave less than this share of the decrement, else a fresh one is cheaper.
+const CONTRACTION: f64 = 0.1;
+/// Steps for each value before giving up.
+const MOST_STEPS: usize = 60;
+/// `κ` in units of the node's precision, tried in this order.
+const STIFFENINGS: [f64; 4] = [0.0, 1.0, 100.0, 1e4];
+
+/// What stands at the mode while a node moves.
+#[derive(Debug)]
+pub(crate) struct Conditional {
+    x: Vec<f64>,
+    eta: Vec<f64>,
+    first: Vec<f64>,
+    second: Vec<f64>,
+    objective: f64,
+    /// Of `H` at a value.
+    factor: CholeskyFactor,
+    /// `Σ e_j` at the mode, and by the factor of the steps.
+    column: Vec<f64>,
+    current: Vec<f64>,
+    /// `AΣe_j/σ`.
+    loadings: Vec<f64>,
+}
+
+impl Conditional {
+    fn new(model: &LatentGaussianModel) -> Self {
+        let (n, m) = (model.nodes(), model.rows());
+        Self {
+            x: vec![0.0; n],
+            eta: vec![0.0; m],
+            first: vec![0.0; m],
+            second: vec![0.0; m],
+            objective: 0.0,
+            factor: CholeskyFactor::new(model.symbolic().clone()),
+            column: vec![0.0; n],
+            current: vec![0.0; n],
+            loadings: vec![0.0; m],
+        }
+    }
+}
+
+/// A node on its way.
+struct Walk<'a> {
+    model: &'a LatentGaussianModel,
+    theta: &'a [f64],
+    observations: &'a [Vec<f64>],
+    node: usize,
+    sd: f64,
+    /// Whether steps use the factor at a value instead of that at the mode.
+    fresh: bool,
+}
+
+impl Walk<'_> {
+    fn failure(&self, iterations: usize, t: f64, reason: &str) -> LaplaceError {
+        let (node, effect) = (self.node, self.model.effect_of_node(self.node));
+        let reason =
+            format!("node {node} of x, of effect {effect}, is held {t:+.1} standard deviations away: {reason}");
+        LaplaceError::NoMode { theta: self.theta.to_vec(), iterations, reason }
+    }
+}
+
+impl Approximation {
+    /// For each of `nodes`, `log` of its Laplace approximation over the Gaussian's density at standardised values `ts` (ascending), but for a
+    /// constant such that it is 0 at 0, from the workspace in which this approximation was evaluated last and as which it is left.
+    ///
+    /// Cost for each node and value: some steps (a solve and an evaluation of the likelihood each), and for exact determinants one factor or
+    /// two.
+    ///
+    /// # Errors
+    /// [`LaplaceError::LengthMismatch`] if the workspace belongs to another model; [`LaplaceError::NoMode`] names the node and the value.
+    pub fn conditional_profiles(
+        &self,
+        model: &LatentGaussianModel,
+        workspace: &mut Workspace,
+        nodes: &[usize],
+        (ts, determinant): (&[f64], Determinant),
+    ) -> Result<Vec<Vec<f64>>, LaplaceError> {
+        crate::model::expect_length("workspace", model.nodes(), workspace.x.len())?;
+        if model.is_gaussian() {
+            return Ok(vec![vec![0.0; ts.len()]; nodes.len()]);
+        }
+        let owners = OwnerThetas::new(model, &self.theta);
+        let mut kept = workspace.conditional.take().unwrap_or_else(|| Box::new(Conditional::new(model)));
+        kept.x.copy_from_slice(&workspace.x);
+        kept.eta.copy_from_slice(&workspace.eta);
+        kept.first.copy_from_slice(&workspace.first);
+        kept.second.copy_from_slice(&workspace.second);
+        let log_density = workspace.log_likelihood(model, &owners.observations, Order::Value, false)?;
+        kept.objective = log_density - 0.5 * workspace.prior_quadratic(model, false)?;
+        let result = nodes
+            .iter()
+            .map(|&node| {
+                let (theta, observations) = (self.theta.as_slice(), owners.observations.as_slice());
+                let walk = Walk { model, theta, observations, node, sd: 0.0, fresh: false };
+                workspace.profile_of(walk, &mut kept, (ts, determinant))
+            })
+            .collect();
+        workspace.restore(&kept);
+        workspace.prior_quadratic(model, false)?;
+        workspace.conditional = Some(kept);
+        result
+    }
+}
+
+impl Workspace {
+    fn restore(&mut self, kept: &Conditional) {
+        self.x.copy_from_slice(&kept.x);
+        self.eta.copy_from_slice(&kept.eta);
+        self.first.copy_from_slice(&kept.first);
+        self.second.copy_from_slice(&kept.second);
+    }
+
+    fn profile_of(
+        &mut self,
+        mut walk: Walk<'_>,
+        kept: &mut Conditional,
+        (ts, determinant): (&[f64], Determinant),
+    ) -> Result<Vec<f64>, LaplaceError> {
+        let mut logs = vec![0.0; ts.len()];
+        kept.column.fill(0.0);
+        kept.column[walk.node] = 1.0;
+        self.factor.solve_in_place(&mut kept.column, &mut self.solve)?;
+        walk.sd = kept.column[walk.node].max(0.0).sqrt();
+        if walk.sd == 0.0 {
+            return Ok(logs);
+        }
+        self.design.multiply(&kept.column, &mut kept.loadings);
+        kept.loadings.iter_mut().for_each(|loading| *loading /= walk.sd);
+        let zero = ts.partition_point(|&t| t <= 0.0);
+        let (below, above) = ((0..zero).rev().collect::<Vec<_>>(), (zero..ts.len()).collect::<Vec<_>>());
+        for side in [below, above] {
+            self.restore(kept);
+            kept.current.copy_from_slice(&kept.column);
+            walk.fresh = false;
+            let mut at = 0.0;
+            for k in side.into_iter().filter(|&k| ts[k] != 0.0) {
+                logs[k] = 0.5 * ts[k] * ts[k] + self.log_ratio(&mut walk, kept, (at, ts[k]), determinant)?;
+                at = ts[k];
+            }
+        }
+        Ok(logs)
+    }
+
+    /// `log` of the density at `t` over that at the mode, from the others' mode at the value `at`.
+    fn log_ratio(
+        &mut self,
+        walk: &mut Walk<'_>,
+        kept: &mut Conditional,
+        (at, t): (f64, f64),
+        determinant: Determinant,
+    ) -> Result<f64, LaplaceError> {
+        // along the tangent at the mode, bent so as to pass through the last value
+        let bend = if at == 0.0 { 0.0 } else { (t / at).powi(2) };
+        for ((x, mode), column) in self.x.iter_mut().zip(&kept.x).zip(&kept.column) {
+            let slope = column / walk.sd;
+            *x = mode + t * slope + bend * (*x - mode - at * slope);
+        }
+        self.set_eta();
+        let objective = self.find_conditional_mode(walk, kept, t)? - kept.objective;
+        let updated = match determinant {
+            Determinant::Exact => None,
+            Determinant::Updated => self.updated_log_determinant(kept),
+        };
+        if let Some(change) = updated {
+            return Ok(objective - 0.5 * change);
+        }
+        if !self.factor_at(walk, kept, false)? {
+            return Err(walk.failure(0, t, "the precision of the others is not positive definite"));
+        }
+        let determinant = kept.factor.log_determinant() + kept.current[walk.node].ln();
+        Ok(objective - 0.5 * (determinant - self.factor.log_determinant() - 2.0 * walk.sd.ln()))
+    }
+
+    /// `Σ log(1 + (v_i − s_i²)(W_i(t) − W_i))`; `None` where the change is beyond it.
+    fn updated_log_determinant(&self, kept: &Conditional) -> Option<f64> {
+        let rows = self.predictor_variance.iter().zip(&kept.loadings).zip(&self.second).zip(&kept.second);
+        let terms = rows.map(|(((v, s), now), then)| 1.0 + (v - s * s).max(0.0) * (then - now));
+        let mut total = 0.0;
+        for term in terms {
+            if term <= 0.0 {
+                return None;
+            }
+            total += term.ln();
+        }
+        Some(total)
+    }
+
+    /// The mode of the others from where `x` is; returns `Σℓ − ½(x−μ)ᵀQ(x−μ)` there.
+    fn find_conditional_mode(
+        &mut self,
+        walk: &mut Walk<'_>,
+        kept: &mut Conditional,
+        t: f64,
+    ) -> Result<f64, LaplaceError> {
+        let (model, observations) = (walk.model, walk.observations);
+        let value = |workspace: &mut Self| workspace.log_likelihood(model, observations, Order::Second, true);
+        let mut objective = self.log_likelihood(model, observations, Order::Second, false)?;
+        objective -= 0.5 * self.prior_quadratic(model, false)?;
+        if !objective.is_finite() {
+            return Err(walk.failure(0, t, "the log-density is not finite there"));
+        }
+        let mut last = f64::INFINITY;
+        for steps in 0..MOST_STEPS {
+            let mut slope = self.conditional_step(walk, kept)?;
+            if slope > TOLERANCE && slope > CONTRACTION * last {
+                if !self.factor_at(walk, kept, true)? {
+                    return Err(walk.failure(steps, t, "the precision of the others is not positive definite"));
+                }
+                slope = self.conditional_step(walk, kept)?;
+            }
+            if !slope.is_finite() {
+                return Err(walk.failure(steps, t, "the Newton step is not finite"));
+            }
+            objective = match self.line_search(model, value, (objective, slope))? {
+                Some(value) => value,
+                None => return Err(walk.failure(steps, t, "no step increases the log-density")),
+            };
+            if slope < TOLERANCE {
+                return Ok(objective);
+            }
+            last = slope;
+        }
+        Err(walk.failure(MOST_STEPS, t, "the iteration limit was reached"))
+    }
+
+    /// The Newton step that leaves the node where it is; returns its decrement.
+    fn conditional_step(&mut self, walk: &Walk<'_>, kept: &Conditional) -> Result<f64, LaplaceError> {
+        for (g, q) in self.gradient.iter_mut().zip(&self.node_buffer) {
+            *g = -q;
+        }
+        self.design.add_transposed(&self.first, &mut self.gradient);
+        self.step.copy_from_slice(&self.gradient);
+        let factor = if walk.fresh { &kept.factor } else { &self.factor };
+        factor.solve_in_place(&mut self.step, &mut self.solve)?;
+        let share = self.step[walk.node] / kept.current[walk.node];
+        self.step.iter_mut().zip(&kept.current).for_each(|(step, column)| *step -= share * column);
+        self.step[walk.node] = 0.0;
+        Ok(self.step.iter().zip(&self.gradient).map(|(d, g)| d * g).sum())
+    }
+
+    /// Factors `H + κ e_jeⱼᵀ` at the curvatures at hand, with the least `κ` of the list for which it is positive definite and its column of
+    /// the covariance; at last, for a step only, with the negative curvatures dropped. `false` where nothing helps.
+    fn factor_at(
+        &mut self,
+        walk: &mut Walk<'_>,
+        kept: &mut Conditional,
+        for_a_step: bool,
+    ) -> Result<bool, LaplaceError> {
+        let slot = walk.model.symbolic().pattern().column_start(walk.node);
+        let exact = STIFFENINGS.map(|stiffening| (stiffening / (walk.sd * walk.sd), false));
+        let clipped = for_a_step.then_some((0.0, true));
+        for (stiffening, clip) in exact.into_iter().chain(clipped) {
+            self.fill_posterior(walk.model, clip);
+            self.posterior[slot] += stiffening;
+            match kept.factor.refactor(&self.posterior) {
+                Err(GmrfError::NotPositiveDefinite { .. }) => continue,
+                other => other?,
+            }
+            kept.current.fill(0.0);
+            kept.current[walk.node] = 1.0;
+            kept.factor.solve_in_place(&mut kept.current, &mut self.solve)?;
+            walk.fresh = true;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
