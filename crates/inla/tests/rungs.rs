@@ -93,6 +93,21 @@ fn named_nodes_alone_have_their_densities_found() {
 }
 
 #[test]
+fn more_nodes_than_are_affordable_are_refused_and_some_of_them_are_not() {
+    let n: usize = 4000;
+    let y: Vec<f64> = (0..n).map(|i| ((i * 7 + 3) % 11 % 4) as f64).collect();
+    let t: Vec<f64> = (1..=n).map(|i| i as f64).collect();
+    let table = Table::new().with_numeric("y", &y).and_then(|table| table.with_numeric("t", &t)).unwrap();
+    let effect = Effect::new("t", "rw1").option("precision", "fixed(4)");
+    let model = ModelBuilder::new("y", "poisson").effect(effect).approximation("laplace");
+    let error = model.fit(&table).unwrap_err().to_string();
+    assert!(error.contains("4001 nodes") && error.contains("laplace_nodes"), "{error}");
+    let fit = model.laplace_nodes(&["(Intercept)"]).fit(&table).unwrap();
+    let reason = &fit.posterior().diagnostics.approximation.reason;
+    assert!(reason.contains("1 of 4001 nodes"), "{reason}");
+}
+
+#[test]
 fn the_new_rungs_have_the_same_bits_on_any_number_of_threads() {
     let n: usize = 60;
     let y: Vec<f64> = (0..n).map(|i| ((i * 7 + 3) % 11 % 4) as f64).collect();

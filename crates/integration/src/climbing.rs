@@ -35,10 +35,6 @@ impl<'a> Exploration<'a> {
         options: &ExploreOptions,
         initial: &[f64],
     ) -> Result<Self, IntegrationError> {
-        let mode = maximise(&engine, initial, &options.mode)?;
-        let start = engine.start_at(&mode.theta)?;
-        let differences = engine.approximate_batch(&difference_points(&mode.theta), &start);
-        let map = Reparametrisation::new((&mode.theta, &mode.gradient), differences)?;
         let rung = match options.rung {
             _ if engine.propagates() => Rung::ExpectationPropagation,
             None | Some(Rung::ExpectationPropagation) => Rung::SimplifiedLaplace,
@@ -50,6 +46,10 @@ impl<'a> Exploration<'a> {
             _ => None,
         };
         let words = requested.as_ref().map_or_else(String::new, |requested| format!("; {}", requested.words(model)));
+        let mode = maximise(&engine, initial, &options.mode)?;
+        let start = engine.start_at(&mode.theta)?;
+        let differences = engine.approximate_batch(&difference_points(&mode.theta), &start);
+        let map = Reparametrisation::new((&mode.theta, &mode.gradient), differences)?;
         let mut exploration = Self {
             engine,
             executor,

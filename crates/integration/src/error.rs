@@ -30,7 +30,7 @@ pub enum IntegrationError {
     },
     /// The Laplace approximation of so many nodes would take too long.
     #[error(
-        "the Laplace approximation of {nodes} nodes would take minutes at every design point; name at most {most} of them in \
+        "the Laplace approximation of {nodes} nodes would take minutes; name at most {most} of them in \
          laplace_nodes, or take approximation = \"simplified-laplace\""
     )]
     TooManyNodes {

@@ -27,7 +27,8 @@ const MOST_CELLS: f64 = 2000.0;
 /// Marginals that a task builds.
 const CHUNK: usize = 64;
 
-/// Operations of all nodes at a point up to which determinants are exact, some seconds; of updated ones, beyond which nodes must be chosen.
+/// Operations of all nodes at a point up to which determinants are exact, some ten seconds (3·10⁸ take 0.3); of updated ones, beyond which nodes
+/// must be chosen.
 const EXACT_WORK: f64 = 1e10;
 const MOST_WORK: f64 = 4e10;
 /// Steps for a value, and operations of a row in each.
