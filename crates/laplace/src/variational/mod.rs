@@ -34,7 +34,7 @@ pub struct VariationalOptions {
     /// Stops when the step of the mean, `gᵀH⁻¹g` squared standard deviations, is below the square of `tolerance` and that step is taken, and
     /// when no row's `T` times its `v` is further from its expectation. The bound is off by the square.
     pub tolerance: f64,
-    /// Steps before giving up, of the mean and of the curvature each.
+    /// Steps before giving up, of the mean and of the curvature each; factorisations before giving up are twice as many.
     pub max_iterations: usize,
 }
 
@@ -179,6 +179,9 @@ impl Workspace {
         }
         ascent.bounds.push(ascent.constant + rest + objective);
         for _ in 0..ascent.options.max_iterations {
+            if ascent.factorisations > 2 * ascent.options.max_iterations {
+                return Err(ascent.failure("the limit of factorisations was reached"));
+            }
             self.factor_posterior(model, ascent.theta)?;
             ascent.factorisations += 1;
             let slope = self.newton_step()?;
