@@ -209,7 +209,7 @@ impl Workspace {
             for (g, (l3, v)) in self.row_buffer.iter_mut().zip(self.third.iter().zip(&self.predictor_variance)) {
                 *g = 0.5 * l3 * v;
             }
-            self.design.add_transposed(&self.row_buffer, &mut self.mean_shift);
+            self.design.add_transposed(&self.row_buffer, &mut self.row_sums, &mut self.mean_shift);
             self.factor.solve_in_place(&mut self.mean_shift, &mut self.solve)?;
         }
         Ok(())
@@ -219,8 +219,14 @@ impl Workspace {
     pub(crate) fn fill_predictor_variances(&mut self, model: &LatentGaussianModel) {
         let covariance = self.inverse.values();
         for i in 0..model.rows() {
-            let (_, values) = self.design.row(i);
-            let mut slots = model.pair_slots[model.pair_starts[i]..model.pair_starts[i + 1]].iter();
+            let like = self.design.like(i);
+            if like < i {
+                self.predictor_variance[i] = self.predictor_variance[like];
+                continue;
+            }
+            let kind = self.design.kind(i);
+            let (_, values) = self.design.distinct_row(kind);
+            let mut slots = model.pair_slots[model.pair_starts[kind]..model.pair_starts[kind + 1]].iter();
             let mut variance = 0.0;
             for a in 0..values.len() {
                 for (b, &slot) in (0..=a).zip(&mut slots) {
