@@ -25,7 +25,7 @@ pub(crate) struct Branch {
 }
 
 /// Nanoseconds of a factor with its selected inverse below which a branch is not worth another thread.
-const LEAST_FORK: f64 = 2e5;
+const LEAST_FORK: f64 = 6e5;
 /// A fork holds at least this share of the whole, so that there are enough to balance and not more.
 const SMALLEST_SHARE: f64 = 1.0 / 64.0;
 

@@ -97,7 +97,7 @@ impl Bym2 {
             let parts: Result<Vec<_>, GmrfError> = cs.par_chunks(share).map(some).collect();
             parts.map(|parts| parts.concat())
         };
-        PcMixing::new(&constants, &log_determinants, u, alpha)
+        PcMixing::new(&constants, log_determinants, u, alpha)
     }
 
     /// Coefficients of the four structures, or their derivatives in `θ_j`; with `o = φ/(1−φ)`, `1/(1−φ) = 1 + o`.

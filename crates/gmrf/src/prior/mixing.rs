@@ -44,7 +44,7 @@ impl PcMixing {
     /// [`GmrfError::InvalidPrior`] unless `u` and `alpha` lie between 0 and 1; errors of the factor.
     pub fn new(
         constants: &MixingConstants,
-        log_determinants: &dyn Fn(&[f64]) -> Result<Vec<f64>, GmrfError>,
+        log_determinants: impl Fn(&[f64]) -> Result<Vec<f64>, GmrfError>,
         u: f64,
         alpha: f64,
     ) -> Result<Self, GmrfError> {
