@@ -47,7 +47,7 @@ impl SelectedInverse {
     pub fn compute(&mut self, factor: &CholeskyFactor) -> Result<(), GmrfError> {
         expect_length("factor", self.symbolic.values_length, factor.values.len())?;
         let symbolic = self.symbolic.clone();
-        let parallelism = self.parallelism.for_operations(symbolic.operations());
+        let parallelism = self.parallelism.for_operations(symbolic.shared_operations());
         let inversion = Inversion { symbolic: &symbolic, factor: &factor.values, parallelism };
         let parts = Parts { panels: &mut self.panels, arena: &mut self.arena, first_value: 0, first_front: 0 };
         parallelism.enter(|| inversion.branch(&symbolic.branch, parts, Above { arena: &[], first_front: 0 }));
@@ -215,20 +215,36 @@ impl WithSimd for Rest<'_, '_> {
     }
 }
 
+/// Scattered fronts up to this order, which stay near the core, fetch each covariance once and mirror it.
+const MIRRORED: usize = 64;
+
 /// The trailing block of a front from its parent's front, both triangles.
 #[inline(always)]
 fn gather(parent: &[f64], parent_height: usize, relative: &[u32], front: &mut [f64], (height, width): Shape) {
     let size = relative.len();
     let (first, last) = (relative[0] as usize, relative[size - 1] as usize);
+    let contiguous = last - first == size - 1;
     for (k, &column) in relative.iter().enumerate() {
         let source = &parent[column as usize * parent_height..(column as usize + 1) * parent_height];
-        let target = &mut front[(width + k) * height + width..(width + k + 1) * height];
-        if last - first == size - 1 {
-            target.copy_from_slice(&source[first..=last]);
-        } else {
-            for (t, &row) in target.iter_mut().zip(relative) {
+        let start = (width + k) * height + width;
+        if contiguous {
+            front[start..start + size].copy_from_slice(&source[first..=last]);
+            continue;
+        }
+        if size > MIRRORED {
+            for (t, &row) in front[start..start + size].iter_mut().zip(relative) {
                 *t = source[row as usize];
             }
+            continue;
+        }
+        let (target, later) = front[start + k..].split_at_mut(size - k);
+        for (t, &row) in target.iter_mut().zip(&relative[k..]) {
+            *t = source[row as usize];
+        }
+        // the row to the right of the diagonal
+        let right = later.iter_mut().skip(width + k).step_by(height);
+        for (t, &value) in right.zip(&target[1..]) {
+            *t = value;
         }
     }
 }

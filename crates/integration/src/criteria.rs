@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use gmrf::elementary::exp_in_place;
 use laplace::{Cavity, Derivatives, LatentGaussianModel, Likelihood, Moment, Order, Owner};
 
 use crate::design::gauss_hermite;
@@ -146,12 +147,18 @@ fn weighty<'p>(points: &'p [PointEvaluation], weights: &[f64]) -> Vec<(&'p Point
 struct Rule {
     z: Vec<f64>,
     weights: Vec<f64>,
+    /// The trapezoid rule for probability integral transforms: nodes and weights.
+    wide: Vec<(f64, f64)>,
 }
 
 impl Rule {
     fn new() -> Result<Self, IntegrationError> {
         let (z, weights) = gauss_hermite(NODES)?;
-        Ok(Self { z, weights })
+        let at = |node: usize| PIT_WIDTH * (2.0 * node as f64 / (PIT_NODES - 1) as f64 - 1.0);
+        let wide: Vec<(f64, f64)> = (0..PIT_NODES).map(at).map(|z| (z, (-0.5 * z * z).exp())).collect();
+        let total: f64 = wide.iter().map(|(_, w)| w).sum();
+        let wide = wide.into_iter().map(|(z, w)| (z, w / total)).collect();
+        Ok(Self { z, weights, wide })
     }
 }
 
@@ -169,10 +176,8 @@ fn chunk_sums(
     }
     let block = model.observation_rows(k);
     let collapsed = likelihood.hyperparameters().is_empty();
-    let mut eta = vec![0.0; range.len()];
-    let mut out = Derivatives::zeros(range.len(), gmrf::latent::hyperparameter_count(likelihood.hyperparameters()));
+    let mut nodes = Nodes::new(likelihood.as_ref(), range.len());
     let mut part = rows.clone();
-    let mut densities = Vec::with_capacity(range.len());
     for &(point, weight) in points {
         let theta = model.owner_theta(Owner::Likelihood(k), &point.approximation.theta);
         let own = block.start + range.start..block.start + range.end;
@@ -181,15 +186,7 @@ fn chunk_sums(
         let exact =
             model.is_gaussian() && closed_forms(likelihood.as_ref(), &theta, &range, (moments, cavities), &mut part);
         if !exact {
-            densities.clear();
-            densities.extend(moments.iter().zip(cavities).map(|(moment, cavity)| Predictor::new(moment, cavity)));
-            for (&z, w) in rule.z.iter().zip(&rule.weights) {
-                eta.iter_mut().zip(&densities).for_each(|(eta, density)| *eta = density.own.at(z));
-                likelihood.evaluate(&theta, range.clone(), &eta, Order::Value, &mut out)?;
-                for (((part, value), eta), density) in part.iter_mut().zip(&out.value).zip(&eta).zip(&densities) {
-                    part.add_node(*w, *value, density.ln_cavity_over_own(*eta, z));
-                }
-            }
+            nodes.integrate(likelihood.as_ref(), &theta, rule, (&range, moments, cavities), &mut part)?;
         }
         for (row, i) in range.clone().enumerate() {
             let cavity = &cavities[row];
@@ -201,10 +198,69 @@ fn chunk_sums(
     if collapsed {
         for (row, i) in rows.iter_mut().zip(range).filter(|(row, _)| row.observed) {
             let cumulative = |eta: f64| likelihood.cumulative(&[], i, eta).unwrap_or(f64::NAN);
-            row.pit = row.collapsed_pit(cumulative) * row.inverse_density;
+            row.pit = row.collapsed_pit(&rule.wide, cumulative) * row.inverse_density;
         }
     }
     Ok(rows)
+}
+
+/// Buffers of the quadrature over the predictors of some rows.
+struct Nodes {
+    densities: Vec<Predictor>,
+    eta: Vec<f64>,
+    likelihoods: Vec<f64>,
+    /// Likelihood times the cavity's density over the row's own.
+    without: Vec<f64>,
+    out: Derivatives,
+}
+
+impl Nodes {
+    fn new(likelihood: &dyn Likelihood, rows: usize) -> Self {
+        let hyperparameters = gmrf::latent::hyperparameter_count(likelihood.hyperparameters());
+        let out = Derivatives::zeros(rows, hyperparameters);
+        let zeros = vec![0.0; rows];
+        Self {
+            densities: Vec::with_capacity(rows),
+            eta: zeros.clone(),
+            likelihoods: zeros.clone(),
+            without: zeros,
+            out,
+        }
+    }
+
+    /// Adds the integrals of one design point to `part`: exponentials are taken of all rows together.
+    fn integrate(
+        &mut self,
+        likelihood: &dyn Likelihood,
+        theta: &[f64],
+        rule: &Rule,
+        (range, moments, cavities): (&Range<usize>, &[Moment], &[Cavity]),
+        part: &mut [Row],
+    ) -> Result<(), IntegrationError> {
+        self.densities.clear();
+        self.densities.extend(moments.iter().zip(cavities).map(|(moment, cavity)| Predictor::new(moment, cavity)));
+        let rows = self.densities.len();
+        for (&z, w) in rule.z.iter().zip(&rule.weights) {
+            for (eta, density) in self.eta.iter_mut().zip(&self.densities) {
+                *eta = density.own.exponent_at(z);
+            }
+            exp_in_place(&mut self.eta);
+            for (eta, density) in self.eta.iter_mut().zip(&self.densities) {
+                *eta = density.own.at_exponential(*eta, z);
+            }
+            likelihood.evaluate(theta, range.clone(), &self.eta, Order::Value, &mut self.out)?;
+            self.likelihoods.copy_from_slice(&self.out.value[..rows]);
+            for (k, density) in self.densities.iter().enumerate() {
+                self.without[k] = self.out.value[k] + density.ln_cavity_over_own(self.eta[k], z);
+            }
+            exp_in_place(&mut self.likelihoods);
+            exp_in_place(&mut self.without);
+            for (k, part) in part.iter_mut().enumerate() {
+                part.add_node(*w, self.out.value[k], self.likelihoods[k], self.without[k]);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Fills `part` from closed forms where the likelihood has them for every observed row of `range`.
@@ -261,15 +317,14 @@ impl Predictor {
 }
 
 impl Row {
-    /// Adds a node of the rule: its weight, the row's log-density and the logarithm of the cavity's density over its own.
-    fn add_node(&mut self, w: f64, value: f64, ln_cavity_over_own: f64) {
-        let likelihood = value.exp();
+    /// Adds a node of the rule: its weight, the row's log-density, its density, and that times the cavity's density over its own.
+    fn add_node(&mut self, w: f64, value: f64, likelihood: f64, without: f64) {
         self.density += w * likelihood;
         // a value of −∞ has no mass under the exact posterior
         self.log_density += w * value.max(-1e300);
         self.log_density_squared += w * value.max(-1e150).powi(2);
         // dη is that of the node's own density
-        self.inverse_density += w * likelihood * ln_cavity_over_own.exp();
+        self.inverse_density += w * without;
     }
 
     /// Adds the integrals of one design point.
@@ -298,20 +353,13 @@ impl Row {
     }
 
     /// The distribution function averaged over the Gaussian with the moments of the cavities' mixture.
-    fn collapsed_pit(&self, cumulative: impl Fn(f64) -> f64) -> f64 {
+    fn collapsed_pit(&self, wide: &[(f64, f64)], cumulative: impl Fn(f64) -> f64) -> f64 {
         let moved = self.first / self.inverse_density;
         let sd = (self.second / self.inverse_density - moved * moved).max(0.0).sqrt();
         if !sd.is_finite() {
             return f64::NAN;
         }
-        let (mut sum, mut total) = (0.0, 0.0);
-        for node in 0..PIT_NODES {
-            let z = PIT_WIDTH * (2.0 * node as f64 / (PIT_NODES - 1) as f64 - 1.0);
-            let w = (-0.5 * z * z).exp();
-            total += w;
-            sum += w * cumulative(self.origin + moved + sd * z);
-        }
-        sum / total
+        wide.iter().map(|(z, w)| w * cumulative(self.origin + moved + sd * z)).sum()
     }
 }
 

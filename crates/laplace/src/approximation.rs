@@ -55,6 +55,9 @@ impl OwnerThetas {
     }
 }
 
+/// Nats of rounding error beyond which a log-density is noise, of either sign and any size.
+const MOST_ROUNDING: f64 = 1.0;
+
 impl Approximation {
     /// Evaluates `log p̃(θ, y)` and its gradient; `start` is a feasible `x` near the mode, such as a neighbour's mode.
     ///
@@ -83,6 +86,14 @@ impl Approximation {
         let counts = workspace.find_mode(model, (theta, &owners.observations), start, options)?;
         let log_density = workspace.log_likelihood(model, &owners.observations, Order::Fourth, false)?;
         let quadratic = workspace.prior_quadratic(model, false)?;
+        let rounding = workspace.typical_rounding(model);
+        if rounding > MOST_ROUNDING {
+            return Err(LaplaceError::NoMode {
+                theta: theta.to_vec(),
+                iterations: counts.steps,
+                reason: format!("precisions are so large that rounding leaves {rounding:.1e} nats of error"),
+            });
+        }
         let free = (model.nodes() - model.symbolic().constraints().len()) as f64;
         let log_likelihood = log_density + prior.log_normaliser
             - 0.5 * quadratic
@@ -209,7 +220,7 @@ impl Workspace {
             for (g, (l3, v)) in self.row_buffer.iter_mut().zip(self.third.iter().zip(&self.predictor_variance)) {
                 *g = 0.5 * l3 * v;
             }
-            self.design.add_transposed(&self.row_buffer, &mut self.mean_shift);
+            self.design.add_transposed(&self.row_buffer, &mut self.row_sums, &mut self.mean_shift);
             self.factor.solve_in_place(&mut self.mean_shift, &mut self.solve)?;
         }
         Ok(())
@@ -219,8 +230,14 @@ impl Workspace {
     pub(crate) fn fill_predictor_variances(&mut self, model: &LatentGaussianModel) {
         let covariance = self.inverse.values();
         for i in 0..model.rows() {
-            let (_, values) = self.design.row(i);
-            let mut slots = model.pair_slots[model.pair_starts[i]..model.pair_starts[i + 1]].iter();
+            let like = self.design.like(i);
+            if like < i {
+                self.predictor_variance[i] = self.predictor_variance[like];
+                continue;
+            }
+            let kind = self.design.kind(i);
+            let (_, values) = self.design.distinct_row(kind);
+            let mut slots = model.pair_slots[model.pair_starts[kind]..model.pair_starts[kind + 1]].iter();
             let mut variance = 0.0;
             for a in 0..values.len() {
                 for (b, &slot) in (0..=a).zip(&mut slots) {

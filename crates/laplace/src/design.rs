@@ -1,5 +1,8 @@
 //! The design matrix `A(θ)` and offset of the linear predictor `η = A(θ) x + o`.
 
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+
 use gmrf::HyperparameterBlock;
 
 use crate::error::LaplaceError;
@@ -47,7 +50,14 @@ pub struct Design {
     scaled: Vec<PlacedEntry>,
     /// The values at the scaled entries without what is scaled.
     constant: Vec<f64>,
+    /// Where rows alike share their entries: which of the distinct rows each row is; empty where every row has its own.
+    distinct: Vec<u32>,
+    /// The first row of each kind.
+    first: Vec<u32>,
 }
+
+/// Rows alike share their entries where at most this share of the rows is distinct.
+const WORTH_SHARING: f64 = 0.75;
 
 impl Design {
     /// An empty design on `nodes` nodes; [`push_row`](Self::push_row) adds observations.
@@ -66,6 +76,8 @@ impl Design {
             scalings,
             scaled: Vec::new(),
             constant: Vec::new(),
+            distinct: Vec::new(),
+            first: Vec::new(),
         }
     }
 
@@ -125,6 +137,10 @@ impl Design {
             self.scaled.push(PlacedEntry { row: i, place, coefficient, scaling });
         }
         self.row_starts.push(self.columns.len());
+        if !self.first.is_empty() {
+            self.distinct.push(self.first.len() as u32);
+            self.first.push(i as u32);
+        }
         self.offset.push(offset);
         Ok(())
     }
@@ -141,11 +157,17 @@ impl Design {
 
     /// Sets the scaled entries for these factors, one for each scaling.
     pub(crate) fn scale(&mut self, factors: &[f64]) {
-        for (entry, constant) in self.scaled.iter().zip(&self.constant) {
-            self.values[self.row_starts[entry.row] + entry.place] = *constant;
+        let place = |design: &Self, k: usize| {
+            let entry = &design.scaled[k];
+            design.row_starts[design.kind(entry.row)] + entry.place
+        };
+        for k in 0..self.scaled.len() {
+            let at = place(self, k);
+            self.values[at] = self.constant[k];
         }
-        for entry in &self.scaled {
-            self.values[self.row_starts[entry.row] + entry.place] += entry.coefficient * factors[entry.scaling];
+        for k in 0..self.scaled.len() {
+            let at = place(self, k);
+            self.values[at] += self.scaled[k].coefficient * factors[self.scaled[k].scaling];
         }
     }
 
@@ -166,8 +188,66 @@ impl Design {
 
     /// Nodes and coefficients of row `i`, ascending in the node.
     pub fn row(&self, i: usize) -> (&[usize], &[f64]) {
-        let range = self.row_starts[i]..self.row_starts[i + 1];
+        self.distinct_row(self.kind(i))
+    }
+
+    /// Which of the distinct rows row `i` is.
+    #[inline]
+    pub(crate) fn kind(&self, i: usize) -> usize {
+        if self.distinct.is_empty() { i } else { self.distinct[i] as usize }
+    }
+
+    /// The number of distinct rows: all of them unless some share their entries.
+    pub(crate) fn distinct_rows(&self) -> usize {
+        self.row_starts.len() - 1
+    }
+
+    /// Nodes and coefficients of a distinct row.
+    #[inline]
+    pub(crate) fn distinct_row(&self, kind: usize) -> (&[usize], &[f64]) {
+        let range = self.row_starts[kind]..self.row_starts[kind + 1];
         (&self.columns[range.clone()], &self.values[range])
+    }
+
+    /// The first row that is like row `i`.
+    #[inline]
+    pub(crate) fn like(&self, i: usize) -> usize {
+        if self.first.is_empty() { i } else { self.first[self.distinct[i] as usize] as usize }
+    }
+
+    /// Lets rows with the same entries share them, if enough do: products with a row are then formed once for all of its kind.
+    pub(crate) fn share_rows(&mut self) {
+        let rows = self.rows();
+        if !self.first.is_empty() || rows > u32::MAX as usize {
+            return;
+        }
+        let most = (WORTH_SHARING * rows as f64) as usize;
+        let mut scaled = vec![false; rows];
+        self.scaled.iter().for_each(|entry| scaled[entry.row] = true);
+        let mut kinds: HashMap<RowKey<'_>, u32> = HashMap::new();
+        let (mut distinct, mut first) = (Vec::with_capacity(rows), Vec::new());
+        for i in 0..rows {
+            let next = first.len() as u32;
+            let (columns, values) = self.row(i);
+            // what is scaled changes with the hyperparameters
+            let kind = if scaled[i] { next } else { *kinds.entry(RowKey(columns, values)).or_insert(next) };
+            if kind == next {
+                first.push(i as u32);
+            }
+            distinct.push(kind);
+            if first.len() > most {
+                return;
+            }
+        }
+        let (mut row_starts, mut columns, mut values) = (vec![0], Vec::new(), Vec::new());
+        for &i in &first {
+            let (own_columns, own_values) = self.row(i as usize);
+            columns.extend_from_slice(own_columns);
+            values.extend_from_slice(own_values);
+            row_starts.push(columns.len());
+        }
+        (self.row_starts, self.columns, self.values) = (row_starts, columns, values);
+        (self.distinct, self.first) = (distinct, first);
     }
 
     /// `o`, length `m`.
@@ -177,22 +257,65 @@ impl Design {
 
     /// `out = A x`, without the offset.
     pub fn multiply(&self, x: &[f64], out: &mut [f64]) {
-        for (i, out) in out.iter_mut().enumerate() {
-            let (columns, values) = self.row(i);
-            *out = columns.iter().zip(values).map(|(&j, a)| a * x[j]).sum();
+        for i in 0..out.len() {
+            let like = self.like(i);
+            out[i] = if like < i {
+                out[like]
+            } else {
+                let (columns, values) = self.row(i);
+                columns.iter().zip(values).map(|(&j, a)| a * x[j]).sum()
+            };
         }
     }
 
-    /// `out += Aᵀ u`.
-    pub fn add_transposed(&self, u: &[f64], out: &mut [f64]) {
-        for (i, &u) in u.iter().enumerate() {
+    /// `out += Aᵀ u`; `sums` has room for every distinct row.
+    pub fn add_transposed(&self, u: &[f64], sums: &mut [f64], out: &mut [f64]) {
+        let u = self.sums(u, sums);
+        for (kind, &u) in u.iter().enumerate() {
             if u != 0.0 {
-                let (columns, values) = self.row(i);
+                let (columns, values) = self.distinct_row(kind);
                 for (&j, a) in columns.iter().zip(values) {
                     out[j] += a * u;
                 }
             }
         }
+    }
+
+    /// The sums of `u` over the rows of each kind: `u` itself where every row is its own.
+    pub(crate) fn sums<'s>(&self, u: &'s [f64], sums: &'s mut [f64]) -> &'s [f64] {
+        if self.distinct.is_empty() {
+            return u;
+        }
+        let sums = &mut sums[..self.distinct_rows()];
+        sums.fill(0.0);
+        for (&kind, u) in self.distinct.iter().zip(u) {
+            sums[kind as usize] += u;
+        }
+        sums
+    }
+}
+
+/// The entries of a row, to be compared bit by bit.
+struct RowKey<'a>(&'a [usize], &'a [f64]);
+
+impl RowKey<'_> {
+    fn bits(&self) -> impl Iterator<Item = u64> + '_ {
+        self.1.iter().map(|value| value.to_bits())
+    }
+}
+
+impl PartialEq for RowKey<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0 && self.bits().eq(other.bits())
+    }
+}
+
+impl Eq for RowKey<'_> {}
+
+impl Hash for RowKey<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+        self.bits().for_each(|bits| bits.hash(state));
     }
 }
 
@@ -212,7 +335,38 @@ mod tests {
         design.multiply(&[1.0, 0.0, 2.0], &mut eta);
         assert_eq!(eta, [5.0]);
         let mut out = [0.0; 3];
-        design.add_transposed(&[2.0], &mut out);
+        design.add_transposed(&[2.0], &mut [0.0], &mut out);
         assert_eq!(out, [4.0, 0.0, 3.0]);
+    }
+
+    #[test]
+    fn rows_alike_share_their_entries_and_products_stay_the_same() {
+        let scaling = ScaledEntry { node: 1, coefficient: 1.0, scaling: 0 };
+        let rows: [&[(usize, f64)]; 7] =
+            [&[(0, 1.0)], &[(0, 1.0), (2, 0.5)], &[(0, 1.0)], &[(0, 1.0)], &[(0, 1.0), (2, 0.5)], &[], &[(0, 1.0)]];
+        let parameter = gmrf::Hyperparameter::log_precision("beta", 0.0);
+        let prior = std::sync::Arc::new(gmrf::prior::Normal::new(0.0, 1.0).unwrap());
+        let scalings = vec![Scaling { name: "s".to_owned(), block: HyperparameterBlock::single(parameter, prior) }];
+        let mut design = Design::with_scalings(3, scalings);
+        for (i, row) in rows.iter().enumerate() {
+            let scaled = if i == 3 { &[scaling][..] } else { &[] };
+            design.push_scaled_row(row, scaled, 0.1 * i as f64).unwrap();
+        }
+        let mut shared = design.clone();
+        shared.share_rows();
+        assert_eq!((shared.distinct_rows(), shared.rows()), (4, 7));
+        design.scale(&[3.0]);
+        shared.scale(&[3.0]);
+        let (x, u) = ([1.0, 2.0, 4.0], [1.0, -2.0, 3.0, 0.5, 5.0, 6.0, 7.0]);
+        let (mut left, mut right, mut sums) = ([0.0; 7], [0.0; 7], [0.0; 7]);
+        design.multiply(&x, &mut left);
+        shared.multiply(&x, &mut right);
+        assert_eq!(left, right);
+        assert_eq!(left, [1.0, 3.0, 1.0, 7.0, 3.0, 0.0, 1.0]);
+        let (mut left, mut right) = ([0.0; 3], [0.0; 3]);
+        design.add_transposed(&u, &mut sums, &mut left);
+        shared.add_transposed(&u, &mut sums, &mut right);
+        assert_eq!((left, right), ([14.5, 1.5, 1.5], [14.5, 1.5, 1.5]));
+        assert!((0..7).all(|i| design.row(i) == shared.row(i)));
     }
 }

@@ -74,7 +74,7 @@ impl ExactDensity {
             workspace.row_buffer[i] = workspace.first[i] - self.first[i] + self.curvature[i] * step;
         }
         slope.fill(0.0);
-        workspace.design.add_transposed(&workspace.row_buffer, slope);
+        workspace.design.add_transposed(&workspace.row_buffer, &mut workspace.row_sums, slope);
         workspace.factor.sample_transposed_in_place(slope, &mut workspace.solve)?;
         Ok(log_weight)
     }

@@ -54,7 +54,7 @@ impl Workspace {
             let i = entry.row;
             let (nodes, values) = self.design.row(i);
             let node = nodes[entry.place];
-            let slots = &model.pair_slots[model.pair_starts[i]..];
+            let slots = &model.pair_slots[model.pair_starts[self.design.kind(i)]..];
             // row by row the lower triangle of the row's own pairs
             let pair = |b: usize| entry.place.max(b) * (entry.place.max(b) + 1) / 2 + entry.place.min(b);
             let shared: f64 = values.iter().enumerate().map(|(b, a)| a * covariance[slots[pair(b)]]).sum();
@@ -80,14 +80,19 @@ impl Workspace {
         let derivative = &mut self.precision_derivative[..pattern.nnz()];
         effect.fill_precision_derivative(theta, index, derivative)?;
         let covariance = self.inverse.values();
-        let mut trace = 0.0;
-        for (((i, j), &slot), d) in pattern.entries().zip(&model.precision_slots[k]).zip(derivative.iter()) {
-            trace += if i == j { d * covariance[slot] } else { 2.0 * d * covariance[slot] };
+        let (mut trace, slots) = (0.0, &model.precision_slots[k]);
+        for j in 0..pattern.order() {
+            let (start, end) = (pattern.column_start(j), pattern.column_start(j) + pattern.column(j).len());
+            let off = slots[start + 1..end].iter().zip(&derivative[start + 1..end]);
+            trace += derivative[start] * covariance[slots[start]];
+            trace += 2.0 * off.map(|(&slot, d)| d * covariance[slot]).sum::<f64>();
         }
         let r = &self.deviation[nodes.clone()];
         let w = &self.mean_shift[nodes.clone()];
-        let mut total = -0.5 * pattern.quadratic_form(derivative, r)? - 0.5 * trace;
-        total -= pattern.bilinear_form(derivative, w, r)?;
+        // ½ rᵀ∂Q r + wᵀ∂Q r in one pass
+        let both = &mut self.trial[nodes.clone()];
+        both.iter_mut().zip(r).zip(w).for_each(|((both, r), w)| *both = 0.5 * r + w);
+        let mut total = -pattern.bilinear_form(derivative, both, r)? - 0.5 * trace;
         let slope = &mut self.step[nodes.clone()];
         if effect.fill_mean_derivative(theta, index, slope) {
             total += slope.iter().zip(&self.node_buffer[nodes]).map(|(d, q)| d * q).sum::<f64>();
@@ -125,7 +130,7 @@ impl Workspace {
             for (index, free) in model.owner_free(Owner::Likelihood(k)) {
                 self.row_buffer.fill(0.0);
                 self.row_buffer[model.observation_rows(k)].copy_from_slice(&self.derivatives[k].theta[index].first);
-                self.design.add_transposed(&self.row_buffer, &mut out[free]);
+                self.design.add_transposed(&self.row_buffer, &mut self.row_sums, &mut out[free]);
             }
         }
         let slopes = scaling_slopes(model, owners);

@@ -68,7 +68,7 @@ pub struct LatentGaussianModel {
     symbolic: Arc<SymbolicFactor>,
     /// For each entry of each effect's pattern, its place in the pattern of `H`.
     pub(crate) precision_slots: Vec<Vec<usize>>,
-    /// For each row of `A` and each pair `a ≥ b` of its entries, the place of `(a, b)` in the pattern of `H`.
+    /// For each distinct row of `A` and each pair `a ≥ b` of its entries, the place of `(a, b)` in the pattern of `H`.
     pub(crate) pair_slots: Vec<usize>,
     pub(crate) pair_starts: Vec<usize>,
 }
@@ -93,9 +93,10 @@ impl LatentGaussianModel {
     pub fn new_like(
         effects: Vec<Effect>,
         observations: Vec<Observations>,
-        design: Design,
+        mut design: Design,
         analysis: Option<&Arc<SymbolicFactor>>,
     ) -> Result<Self, LaplaceError> {
+        design.share_rows();
         let effect_nodes = ranges(effects.iter().map(|e| e.model.pattern().order()));
         let observation_rows = ranges(observations.iter().map(|o| o.likelihood.len()));
         let nodes = effect_nodes.last().map_or(0, |r| r.end);
@@ -114,7 +115,7 @@ impl LatentGaussianModel {
         for (effect, range) in effects.iter().zip(&effect_nodes) {
             constraints.append_block(effect.model.constraints(), range.start)?;
         }
-        let symbolic = SymbolicFactor::analyze_like(&pattern, &constraints, analysis)?;
+        let symbolic = analysed(&effects, &effect_nodes, (&pattern, &constraints), analysis)?;
         let precision_slots = effects
             .iter()
             .zip(&effect_nodes)
@@ -293,6 +294,23 @@ fn ranges(lengths: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
         .collect()
 }
 
+/// The earlier analysis if it is of this pattern, else one that takes over the order of the largest effect that has been analysed.
+fn analysed(
+    effects: &[Effect],
+    effect_nodes: &[Range<usize>],
+    (pattern, constraints): (&Arc<SparsityPattern>, &LinearConstraints),
+    earlier: Option<&Arc<SymbolicFactor>>,
+) -> Result<Arc<SymbolicFactor>, LaplaceError> {
+    let known = effects.iter().zip(effect_nodes).filter_map(|(effect, nodes)| Some((nodes, effect.model.analysis()?)));
+    let same = |earlier: &&Arc<SymbolicFactor>| earlier.pattern() == pattern && earlier.constraints() == constraints;
+    let symbolic = match (earlier.filter(same), known.max_by_key(|(nodes, _)| nodes.len())) {
+        (Some(earlier), _) => earlier.clone(),
+        (None, Some((nodes, part))) => SymbolicFactor::analyze_around(pattern, constraints, (nodes.start, part))?,
+        (None, None) => SymbolicFactor::analyze(pattern, constraints)?,
+    };
+    Ok(symbolic)
+}
+
 fn slot(pattern: &SparsityPattern, i: usize, j: usize) -> usize {
     pattern.position(i, j).expect("the posterior pattern was made from this entry")
 }
@@ -337,8 +355,8 @@ fn posterior_pattern(
         .iter()
         .zip(effect_nodes)
         .flat_map(|(e, range)| e.model.pattern().entries().map(move |(i, j)| (i + range.start, j + range.start)));
-    let data = (0..design.rows()).flat_map(|i| {
-        let (columns, _) = design.row(i);
+    let data = (0..design.distinct_rows()).flat_map(|kind| {
+        let (columns, _) = design.distinct_row(kind);
         columns.iter().enumerate().flat_map(move |(a, &row)| columns[..=a].iter().map(move |&column| (row, column)))
     });
     Ok(SparsityPattern::from_entries(design.nodes(), prior.chain(data))?)
@@ -346,8 +364,8 @@ fn posterior_pattern(
 
 fn pair_slots(pattern: &SparsityPattern, design: &Design) -> (Vec<usize>, Vec<usize>) {
     let (mut starts, mut slots) = (vec![0], Vec::new());
-    for i in 0..design.rows() {
-        let (columns, _) = design.row(i);
+    for kind in 0..design.distinct_rows() {
+        let (columns, _) = design.distinct_row(kind);
         for (a, &row) in columns.iter().enumerate() {
             slots.extend(columns[..=a].iter().map(|&column| slot(pattern, row, column)));
         }

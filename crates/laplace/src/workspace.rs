@@ -39,6 +39,8 @@ pub struct Workspace {
     pub(crate) eta_trial: Vec<f64>,
     pub(crate) eta_step: Vec<f64>,
     pub(crate) row_buffer: Vec<f64>,
+    /// Sums over rows alike; empty where every row is its own.
+    pub(crate) row_sums: Vec<f64>,
     /// One for each block of observations.
     pub(crate) derivatives: Vec<Derivatives>,
     /// `ℓ′ … ℓ⁗` of all rows in one vector each.
@@ -94,6 +96,7 @@ impl Workspace {
             eta_trial: rows(),
             eta_step: rows(),
             row_buffer: rows(),
+            row_sums: vec![0.0; if model.design().distinct_rows() < m { model.design().distinct_rows() } else { 0 }],
             first: rows(),
             second: rows(),
             third: rows(),

@@ -192,7 +192,7 @@ fn with_every_mean_and_constraint_the_optimum_is_stationary() {
 /// The largest slope of the bound along an admissible direction: unit vectors in pairs that keep the constraints.
 fn stationarity(model: &LatentGaussianModel, theta: &[f64], mean: &[f64], slopes: &[f64]) -> f64 {
     let mut gradient = vec![0.0; model.nodes()];
-    model.design().add_transposed(slopes, &mut gradient);
+    model.design().add_transposed(slopes, &mut vec![0.0; slopes.len()], &mut gradient);
     let mut constraints: Vec<Vec<f64>> = Vec::new();
     for (k, effect) in model.effects().iter().enumerate() {
         let (nodes, own) = (model.effect_nodes(k), model.owner_theta(laplace::Owner::Effect(k), theta));

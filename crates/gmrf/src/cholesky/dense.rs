@@ -21,7 +21,7 @@ const SMALL_INVERSE: usize = 48;
 /// Columns that are factored at once in a wide panel.
 const BLOCK: usize = 96;
 /// Multiplications below which a product is not worth splitting among threads.
-const SPLIT: f64 = 4e6;
+pub(super) const SPLIT: f64 = 4e6;
 
 /// Height and width of a panel.
 pub(crate) type Shape = (usize, usize);
@@ -152,13 +152,13 @@ fn multiply(
     }
 }
 
-/// The lower triangle of `update −= sign L₂₁ L₂₁ᵀ`, or of `update = −sign L₂₁ L₂₁ᵀ` if `replace`.
+/// The lower triangle of `update = −sign L₂₁ L₂₁ᵀ`.
 #[inline(always)]
 pub(crate) fn schur_update<S: Simd>(
     simd: S,
     panel: &[f64],
     (height, width): Shape,
-    (sign, replace): (f64, bool),
+    sign: f64,
     update: &mut [f64],
     parallelism: Parallelism,
 ) {
@@ -167,9 +167,7 @@ pub(crate) fn schur_update<S: Simd>(
         return;
     }
     if width <= 2 || height < SMALL_FACTOR {
-        if replace {
-            update.fill(0.0);
-        }
+        update.fill(0.0);
         let mut pairs = update.chunks_exact_mut(2 * below);
         for (half, pair) in pairs.by_ref().enumerate() {
             // the entry above the diagonal of the second column is never read
@@ -186,27 +184,26 @@ pub(crate) fn schur_update<S: Simd>(
         return;
     }
     let lower = MatRef::from_column_major_slice(panel, height, width).subrows(width, below);
-    let accumulate = if replace { Accum::Replace } else { Accum::Add };
-    rank_update(MatMut::from_column_major_slice_mut(update, below, below), accumulate, lower, -sign, parallelism);
+    rank_update(MatMut::from_column_major_slice_mut(update, below, below), lower, -sign, parallelism);
 }
 
-/// The lower triangle of `out (+)= factor l lᵀ`.
-fn rank_update(out: MatMut<'_, f64>, accumulate: Accum, l: MatRef<'_, f64>, factor: f64, parallelism: Parallelism) {
+/// The lower triangle of `out = factor l lᵀ`.
+fn rank_update(out: MatMut<'_, f64>, l: MatRef<'_, f64>, factor: f64, parallelism: Parallelism) {
     let n = out.nrows();
     if n < 128 || 0.5 * n as f64 * n as f64 * l.ncols() as f64 <= SPLIT {
         let (lower, full) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
-        triangular::matmul(out, lower, accumulate, l, full, l.transpose(), full, factor, Par::Seq);
+        triangular::matmul(out, lower, Accum::Replace, l, full, l.transpose(), full, factor, Par::Seq);
         return;
     }
     let at = half(n);
     let (top, _, below, bottom) = out.split_at_mut(at, at);
     let (l_top, l_bottom) = l.split_at_row(at);
     parallelism.join(
-        || multiply(below, accumulate, l_bottom, l_top.transpose(), factor, parallelism),
+        || multiply(below, Accum::Replace, l_bottom, l_top.transpose(), factor, parallelism),
         || {
             parallelism.join(
-                || rank_update(top, accumulate, l_top, factor, parallelism),
-                || rank_update(bottom, accumulate, l_bottom, factor, parallelism),
+                || rank_update(top, l_top, factor, parallelism),
+                || rank_update(bottom, l_bottom, factor, parallelism),
             )
         },
     );

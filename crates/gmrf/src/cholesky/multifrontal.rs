@@ -1,5 +1,7 @@
 //! The multifrontal elimination: the tree of supernodes walked by its schedule.
 
+use std::ops::Range;
+
 use pulp::{Arch, Simd, WithSimd};
 
 use super::Parallelism;
@@ -91,19 +93,15 @@ impl Multifrontal<'_> {
         let (before, rest) = parts.arena.split_at_mut(place);
         let (update, behind) = rest.split_at_mut(below * below);
         let children = symbolic.children.of(s);
-        if !children.is_empty() {
-            update.fill(0.0);
-        }
-        for &child in children {
-            let child = &symbolic.supernodes[child];
-            let (size, at) = (child.below * child.below, child.update_start - parts.first_update);
-            let block = if at < place { &before[at..at + size] } else { &behind[at - place - below * below..][..size] };
-            extend_add(block, symbolic.relative_rows(child), panel, (height, width), update);
-        }
+        let updates = Updates { symbolic, before, behind, place: parts.first_update + place, size: below * below };
+        let front = Front { panel: &mut *panel, update: &mut *update, shape: (height, width), columns: 0..width };
+        updates.add_all(children, front, self.parallelism);
         let least = &mut parts.least[node.first - parts.first_position..][..width];
         let sign = prepare(node, panel, least);
         factor_panel(simd, panel, (height, width), least, self.parallelism).map_err(|column| node.first + column)?;
-        schur_update(simd, panel, (height, width), (sign, children.is_empty()), update, self.parallelism);
+        schur_update(simd, panel, (height, width), sign, update, self.parallelism);
+        let front = Front { panel: &mut [], update, shape: (height, width), columns: width..height };
+        updates.add_all(children, front, self.parallelism);
         Ok(())
     }
 }
@@ -139,17 +137,80 @@ impl WithSimd for Rest<'_, '_, '_> {
     }
 }
 
-/// Adds a child's update (lower triangle) to the parent's panel and update through the relative rows.
+/// The updates of the children of one supernode, on both sides of its own in the arena.
+#[derive(Clone, Copy)]
+struct Updates<'a> {
+    symbolic: &'a SymbolicFactor,
+    before: &'a [f64],
+    behind: &'a [f64],
+    /// Where the supernode's own update lies, and its length.
+    place: usize,
+    size: usize,
+}
+
+/// Some columns of a front: the panel's or the update's, `panel` and `update` starting with the first of them.
+struct Front<'a> {
+    panel: &'a mut [f64],
+    update: &'a mut [f64],
+    shape: Shape,
+    columns: Range<usize>,
+}
+
+/// Entries of the children's updates above which a panel's columns are shared among threads.
+const SHARED: usize = 100_000;
+
+impl Updates<'_> {
+    /// Adds the children's updates in order; which columns a thread takes does not matter to any sum.
+    #[inline(always)]
+    fn add_all(self, children: &[usize], front: Front<'_>, parallelism: Parallelism) {
+        let entries = || children.iter().map(|&child| self.symbolic.supernodes[child].below.pow(2)).sum::<usize>();
+        let (height, width) = front.shape;
+        if parallelism == Parallelism::Sequential || front.columns != (0..width) || width < 2 || entries() < SHARED {
+            return self.add(children, front);
+        }
+        // the columns on the left are longer in the lower triangle
+        let at = (width / 3).max(1);
+        let (left, right) = front.panel.split_at_mut(at * height);
+        let left = Front { panel: left, update: &mut [], shape: front.shape, columns: 0..at };
+        let right = Front { panel: right, update: &mut [], shape: front.shape, columns: at..width };
+        parallelism.join(|| self.add(children, left), || self.add(children, right));
+    }
+
+    #[inline(always)]
+    fn add(self, children: &[usize], mut front: Front<'_>) {
+        if front.columns.is_empty() {
+            return;
+        }
+        for &child in children {
+            let child = &self.symbolic.supernodes[child];
+            let (size, at) = (child.below * child.below, child.update_start);
+            let block = if at < self.place {
+                &self.before[self.before.len() + at - self.place..][..size]
+            } else {
+                &self.behind[at - self.place - self.size..][..size]
+            };
+            extend_add(block, self.symbolic.relative_rows(child), &mut front);
+        }
+    }
+}
+
+/// Adds a child's update (lower triangle) to the columns of its parent's front through the relative rows.
 #[inline(always)]
-fn extend_add(block: &[f64], relative: &[u32], panel: &mut [f64], (height, width): Shape, update: &mut [f64]) {
-    let (size, below) = (relative.len(), height - width);
+fn extend_add(block: &[f64], relative: &[u32], front: &mut Front<'_>) {
+    let ((height, width), size) = (front.shape, relative.len());
+    let below = height - width;
     let Some(&last) = relative.last() else { return };
-    for j in 0..size {
+    let from = relative.partition_point(|&row| (row as usize) < front.columns.start);
+    for j in from..size {
         let (first, column) = (relative[j] as usize, &block[j * size + j..(j + 1) * size]);
+        if first >= front.columns.end {
+            break;
+        }
+        let place = first - front.columns.start;
         let (target, offset) = if first < width {
-            (&mut panel[first * height..(first + 1) * height], 0)
+            (&mut front.panel[place * height..][..height], 0)
         } else {
-            (&mut update[(first - width) * below..][..below], width)
+            (&mut front.update[place * below..][..below], width)
         };
         if last as usize - first == size - 1 - j {
             for (t, &value) in target[first - offset..].iter_mut().zip(column) {

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::supernodes::{Lists, Supernode};
+use super::supernodes::{Lists, Supernode, predicted_time};
 
 /// A part of the tree that may run on its own: first its forks, side by side, then a range of supernodes in order. A selected
 /// inversion walks it backwards.
@@ -24,15 +24,14 @@ pub(crate) struct Branch {
     pub(crate) scratch: usize,
 }
 
-/// Operations below which a branch is not worth another thread: some 0.2 ms.
-const LEAST_FORK: f64 = 1e6;
+/// Nanoseconds of a factor with its selected inverse below which a branch is not worth another thread.
+const LEAST_FORK: f64 = 6e5;
 /// A fork holds at least this share of the whole, so that there are enough to balance and not more.
 const SMALLEST_SHARE: f64 = 1.0 / 64.0;
 
 /// The schedule of a forest of supernodes in postorder; fills in where updates and fronts lie.
 pub(crate) fn schedule(supernodes: &mut [Supernode], children: &Lists) -> Branch {
-    let mut work: Vec<f64> =
-        supernodes.iter().map(|s| s.operations() + 2.0 * (s.below * s.below) as f64 + 50.0).collect();
+    let mut work: Vec<f64> = supernodes.iter().map(|s| predicted_time(s.width, s.below)).collect();
     let mut first: Vec<usize> = (0..supernodes.len()).collect();
     for s in 0..supernodes.len() {
         for &child in children.of(s) {

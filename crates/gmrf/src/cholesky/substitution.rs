@@ -73,21 +73,49 @@ impl WithSimd for Substitution<'_> {
             }
             let buffer = &mut buffer[..node.below * count];
             if forwards {
+                // right-hand sides with few entries leave most of the tree alone
+                if own.iter().all(|&x| x == 0.0) {
+                    continue;
+                }
                 buffer.fill(0.0);
                 forward(simd, panel, own, buffer, count);
                 for (&row, from) in rows.iter().zip(buffer.chunks_exact(count)) {
-                    let to = &mut below[(row as usize - offset) * count..][..count];
-                    for (x, b) in to.iter_mut().zip(from) {
-                        *x += b;
-                    }
+                    add_row(&mut below[(row as usize - offset) * count..][..count], from);
                 }
             } else {
                 for (&row, to) in rows.iter().zip(buffer.chunks_exact_mut(count)) {
-                    to.copy_from_slice(&below[(row as usize - offset) * count..][..count]);
+                    copy_row(to, &below[(row as usize - offset) * count..][..count]);
                 }
                 backward(simd, panel, own, buffer, count);
             }
         }
+    }
+}
+
+/// Numbers that are copied at once: rows of right-hand sides are short, and a call for each would cost more than its copy.
+const PIECE: usize = 8;
+
+#[inline(always)]
+fn copy_row(to: &mut [f64], from: &[f64]) {
+    let ((to, to_tail), (from, from_tail)) = (to.as_chunks_mut::<PIECE>(), from.as_chunks::<PIECE>());
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+    for (to, from) in to_tail.iter_mut().zip(from_tail) {
+        *to = *from;
+    }
+}
+
+#[inline(always)]
+fn add_row(to: &mut [f64], from: &[f64]) {
+    let ((to, to_tail), (from, from_tail)) = (to.as_chunks_mut::<PIECE>(), from.as_chunks::<PIECE>());
+    for (to, from) in to.iter_mut().zip(from) {
+        for k in 0..PIECE {
+            to[k] += from[k];
+        }
+    }
+    for (to, from) in to_tail.iter_mut().zip(from_tail) {
+        *to += from;
     }
 }
 

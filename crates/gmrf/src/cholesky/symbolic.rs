@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::assembly::Assembly;
+use super::dense::SPLIT;
 use super::elimination::EliminationTree;
 use super::kkt::{Kkt, TrailingConstraint, check_support, log_det_gram, pairs};
 use super::schedule::{Branch, schedule};
 use super::supernodes::{Lists, Partition, Supernode, group_by, partition, row_structures};
 use crate::constraint::LinearConstraints;
 use crate::error::{GmrfError, expect_length};
-use crate::ordering::{Adjacency, EliminationOrder, Ordering, elimination_order, inverse};
+use crate::ordering::{Adjacency, EliminationOrder, Ordering, around, elimination_order, inverse, with_multipliers};
 use crate::pattern::SparsityPattern;
 
 /// The analysed pattern of `K = [[Q, Cᵀ], [C, 0]]`: elimination order, supernodes and the slots of every entry.
@@ -43,6 +44,8 @@ pub struct SymbolicFactor {
     /// `log |C Cᵀ|`.
     pub(crate) log_det_constraints: f64,
     pub(crate) operations: f64,
+    /// Those of the supernode that has most.
+    largest: f64,
 }
 
 impl SymbolicFactor {
@@ -68,6 +71,24 @@ impl SymbolicFactor {
         previous.filter(same).map_or_else(|| Self::analyze(pattern, constraints), |previous| Ok(previous.clone()))
     }
 
+    /// An analysis of `pattern` under `constraints`, in the order of `part` where that is what a new one would find: `part` is the
+    /// analysis of the nodes from `first` on, and only dense nodes stand beside them. Cost: that of an analysis without the ordering.
+    ///
+    /// # Errors
+    /// As [`analyze`](Self::analyze).
+    pub fn analyze_around(
+        pattern: &Arc<SparsityPattern>,
+        constraints: &LinearConstraints,
+        (first, part): (usize, &Self),
+    ) -> Result<Arc<Self>, GmrfError> {
+        let known =
+            if part.constraints.is_empty() { around(pattern, first, &part.order, part.pattern.nnz()) } else { None };
+        let Some(nodes) = known else { return Self::analyze(pattern, constraints) };
+        expect_length("constraints", pattern.order(), constraints.order())?;
+        let order = with_multipliers(nodes, constraints)?;
+        Self::analyze_ordered(pattern, constraints, order, crate::memory::physical())
+    }
+
     /// Analyses `pattern` under `constraints` in the given ordering, for a factor that fits the memory of this machine.
     ///
     /// # Errors
@@ -91,7 +112,16 @@ impl SymbolicFactor {
         limit: usize,
     ) -> Result<Arc<Self>, GmrfError> {
         expect_length("constraints", pattern.order(), constraints.order())?;
-        let EliminationOrder { order, trailing } = elimination_order(pattern, constraints, ordering)?;
+        let order = elimination_order(pattern, constraints, ordering)?;
+        Self::analyze_ordered(pattern, constraints, order, limit)
+    }
+
+    fn analyze_ordered(
+        pattern: &Arc<SparsityPattern>,
+        constraints: &LinearConstraints,
+        EliminationOrder { order, trailing }: EliminationOrder,
+        limit: usize,
+    ) -> Result<Arc<Self>, GmrfError> {
         check_support(constraints, &trailing)?;
         let kkt = Kkt { pattern, constraints, trailing: &trailing };
         let adjacency = Adjacency::from_entries(order.len(), kkt.entries());
@@ -116,6 +146,7 @@ impl SymbolicFactor {
             values_length: 0,
             most_rows: supernodes.iter().map(|s| s.height()).max().unwrap_or(0),
             operations: supernodes.iter().map(Supernode::operations).sum(),
+            largest: supernodes.iter().map(Supernode::operations).fold(0.0, f64::max),
             supernodes,
             rows,
             branch: Branch::default(),
@@ -146,6 +177,14 @@ impl SymbolicFactor {
         &self.constraints
     }
 
+    /// The place of `node` in the order of elimination, multipliers counted.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn position(&self, node: usize) -> usize {
+        self.position[node]
+    }
+
     /// Stored values of `L`, panels included.
     pub fn factor_values(&self) -> usize {
         self.values_length
@@ -154,6 +193,12 @@ impl SymbolicFactor {
     /// Multiplications of one factorisation.
     pub fn operations(&self) -> f64 {
         self.operations
+    }
+
+    /// The operations that several threads could share: none in a chain of small supernodes.
+    pub(crate) fn shared_operations(&self) -> f64 {
+        let divisible = !self.branch.forks.is_empty() || self.largest > SPLIT;
+        if divisible { self.operations } else { 0.0 }
     }
 
     /// Bytes of a factor with its work space, and of a selected inverse with its work space.

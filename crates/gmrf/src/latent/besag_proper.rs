@@ -8,6 +8,7 @@ use super::numeric;
 use super::shifted::ShiftedDeterminant;
 use super::structure::{StructuredPrecision, expect_single, expect_theta};
 use super::{LatentModel, LogDeterminant};
+use crate::cholesky::SymbolicFactor;
 use crate::constraint::LinearConstraints;
 use crate::error::GmrfError;
 use crate::graph::Graph;
@@ -117,6 +118,10 @@ impl LatentModel for BesagProper {
     fn fill_precision_derivative(&self, theta: &[f64], j: usize, values: &mut [f64]) -> Result<(), GmrfError> {
         expect_theta(theta, 2, Some(j))?;
         self.precision.fill(self.name(), theta, &self.coefficients(theta, Some(j)), values)
+    }
+
+    fn analysis(&self) -> Option<&Arc<SymbolicFactor>> {
+        Some(self.determinant.symbolic())
     }
 
     fn log_determinant(&self, theta: &[f64]) -> Result<LogDeterminant, GmrfError> {

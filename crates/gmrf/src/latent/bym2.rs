@@ -5,18 +5,19 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::areal::{ArealOptions, ArealStructure};
 use super::bym::second_half;
 use super::structure::{StructuredPrecision, expect_single, expect_theta};
 use super::{LatentModel, LogDeterminant, Part};
-use crate::cholesky::{CholeskyFactor, SymbolicFactor};
+use crate::cholesky::{CholeskyFactor, Parallelism, SymbolicFactor};
 use crate::constraint::LinearConstraints;
 use crate::error::GmrfError;
 use crate::graph::Graph;
 use crate::hyperparameter::{HyperparameterBlock, Transform};
 use crate::pattern::SparsityPattern;
 use crate::prior::{MixingConstants, PcMixing};
-use crate::selected_inverse::SelectedInverse;
 
 /// `bym2` on a graph, `θ = (log τ, logit φ)`; nodes: the total `b`, then the scaled structured part `u*`.
 #[derive(Debug, Clone)]
@@ -30,6 +31,9 @@ pub struct Bym2 {
     constraints: LinearConstraints,
     null_space: LinearConstraints,
 }
+
+/// Factors of more bytes than this are computed one after the other, not one a thread.
+const LARGE: usize = 1 << 28;
 
 fn structure(graph: &Graph) -> Result<ArealStructure, GmrfError> {
     ArealStructure::new("bym2", graph, ArealOptions { scale_model: true, sum_to_zero: true })
@@ -75,18 +79,25 @@ impl Bym2 {
             trace: areal.trace,
             log_determinant: areal.log_determinant,
         };
-        let state = std::cell::RefCell::new((CholeskyFactor::new(symbolic.clone()), SelectedInverse::new(&symbolic)));
-        let log_determinant = |c: f64| {
-            let (factor, inverse) = &mut *state.borrow_mut();
-            let mut values = areal.values.clone();
-            let mut variances = vec![0.0; n];
-            (0..n).for_each(|i| values[areal.pattern.column_start(i)] += c);
-            factor.refactor(&values)?;
-            inverse.compute(factor)?;
-            inverse.fill_variances(&mut variances)?;
-            Ok((factor.log_determinant(), variances.iter().sum()))
+        let some = |cs: &[f64]| {
+            let mut factor = CholeskyFactor::new(symbolic.clone());
+            factor.set_parallelism(Parallelism::Sequential);
+            let mut at = |c: f64| {
+                let mut values = areal.values.clone();
+                (0..n).for_each(|i| values[areal.pattern.column_start(i)] += c);
+                factor.refactor(&values).map(|()| factor.log_determinant())
+            };
+            cs.iter().map(|&c| at(c)).collect::<Result<Vec<f64>, GmrfError>>()
         };
-        PcMixing::new(&constants, &log_determinant, u, alpha)
+        let log_determinants = |cs: &[f64]| {
+            if symbolic.memory().0 > LARGE {
+                return some(cs);
+            }
+            let share = cs.len().div_ceil(rayon::current_num_threads());
+            let parts: Result<Vec<_>, GmrfError> = cs.par_chunks(share).map(some).collect();
+            parts.map(|parts| parts.concat())
+        };
+        PcMixing::new(&constants, log_determinants, u, alpha)
     }
 
     /// Coefficients of the four structures, or their derivatives in `θ_j`; with `o = φ/(1−φ)`, `1/(1−φ) = 1 + o`.

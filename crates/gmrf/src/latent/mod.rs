@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::cholesky::SymbolicFactor;
 use crate::constraint::LinearConstraints;
 use crate::error::GmrfError;
 use crate::hyperparameter::{Hyperparameter, HyperparameterBlock};
@@ -65,6 +66,11 @@ pub trait LatentModel: Send + Sync + Debug {
     /// [`GmrfError::NotPositiveDefinite`] if `Q` is singular beyond constraints and null space.
     fn log_determinant(&self, theta: &[f64]) -> Result<LogDeterminant, GmrfError> {
         numeric::log_determinant(self, theta)
+    }
+
+    /// An analysis of the pattern of `Q` that the model has made for itself: what is analysed around it may take over its order.
+    fn analysis(&self) -> Option<&Arc<SymbolicFactor>> {
+        None
     }
 
     /// `μ(θ)` into `mean` (length `n`); returns false, and writes nothing, if the mean is zero whatever `θ`.

@@ -39,11 +39,7 @@ pub(crate) struct EliminationOrder {
     pub(crate) trailing: Vec<usize>,
 }
 
-/// The order of elimination under `constraints`.
-///
-/// Each multiplier stands just before the node that its constraint determines, so that every pivot of the signed
-/// factor has a known sign. A constraint none of whose earlier nodes is free to balance it, such as one on a single node
-/// or on two that other constraints determine, stands behind its nodes; the factor then adds `κ CᵀC` of it to `Q`.
+/// The order of elimination of `pattern` under `constraints`.
 ///
 /// # Errors
 /// [`GmrfError::RedundantConstraint`] for a constraint that the others imply.
@@ -60,7 +56,40 @@ pub(crate) fn elimination_order(
         Ordering::NestedDissection => dense_last(&adjacency(), dissected)?,
         Ordering::Automatic => cheapest(&adjacency())?,
     };
+    with_multipliers(nodes, constraints)
+}
+
+/// The order of elimination of nodes in a given order under `constraints`.
+///
+/// Each multiplier stands just before the node that its constraint determines, so that every pivot of the signed
+/// factor has a known sign. A constraint none of whose earlier nodes is free to balance it, such as one on a single node
+/// or on two that other constraints determine, stands behind its nodes; the factor then adds `κ CᵀC` of it to `Q`.
+///
+/// # Errors
+/// [`GmrfError::RedundantConstraint`] for a constraint that the others imply.
+pub(crate) fn with_multipliers(
+    nodes: Vec<usize>,
+    constraints: &LinearConstraints,
+) -> Result<EliminationOrder, GmrfError> {
     multipliers::insert_multipliers(nodes, constraints)
+}
+
+/// The order of `part`, which holds the nodes from `first` on, then all other nodes by ascending degree, if that is what dissecting
+/// `pattern` anew would give: its entries among the nodes of the part are the part's own, and the others are dense.
+pub(crate) fn around(
+    pattern: &SparsityPattern,
+    first: usize,
+    part: &[usize],
+    part_entries: usize,
+) -> Option<Vec<usize>> {
+    let inside = first..first + part.len();
+    let among = pattern.entries().filter(|(i, j)| inside.contains(i) && inside.contains(j)).count();
+    let adjacency = Adjacency::from_entries(pattern.order(), pattern.entries());
+    let limit = dense_limit(pattern.order());
+    let mut others: Vec<usize> = (0..pattern.order()).filter(|i| !inside.contains(i)).collect();
+    let same = among == part_entries && others.iter().all(|&i| adjacency.degree(i) > limit);
+    others.sort_by_key(|&i| adjacency.degree(i));
+    same.then(|| part.iter().map(|&i| first + i).chain(others).collect())
 }
 
 /// Nodes with more neighbours than this multiple of `√n` fill their rows whatever their place: they go last.
@@ -107,13 +136,18 @@ fn dissected(adjacency: &Adjacency) -> Result<Vec<usize>, GmrfError> {
     minimum_degree::minimum_degree(adjacency)
 }
 
+/// The degree above which a node is called dense.
+fn dense_limit(n: usize) -> usize {
+    ((DENSE * (n as f64).sqrt()) as usize).max(NEVER_DENSE).min(n / 2)
+}
+
 /// The order of the sparse nodes by `ordering`, then the dense ones by ascending degree.
 fn dense_last(
     adjacency: &Adjacency,
     ordering: impl Fn(&Adjacency) -> Result<Vec<usize>, GmrfError>,
 ) -> Result<Vec<usize>, GmrfError> {
     let n = adjacency.order();
-    let limit = ((DENSE * (n as f64).sqrt()) as usize).max(NEVER_DENSE).min(n / 2);
+    let limit = dense_limit(n);
     let (mut dense, sparse): (Vec<usize>, Vec<usize>) = (0..n).partition(|&i| adjacency.degree(i) > limit);
     if dense.is_empty() {
         return ordering(adjacency);

@@ -96,10 +96,9 @@ fn ring(n: usize, proper: bool) -> (MixingConstants, Vec<f64>) {
 fn the_mixing_prior_has_its_definition_its_mass_and_its_calibration() {
     for proper in [false, true] {
         let (constants, eigenvalues) = ring(24, proper);
-        let by_eigenvalues = |c: f64| {
-            Ok((eigenvalues.iter().map(|l| (l + c).ln()).sum(), eigenvalues.iter().map(|l| 1.0 / (l + c)).sum()))
-        };
-        let prior = PcMixing::new(&constants, &by_eigenvalues, 0.5, 0.7).unwrap();
+        let at = |c: &f64| eigenvalues.iter().map(|l| (l + c).ln()).sum();
+        let by_eigenvalues = |cs: &[f64]| Ok(cs.iter().map(at).collect());
+        let prior = PcMixing::new(&constants, by_eigenvalues, 0.5, 0.7).unwrap();
         let distance = |theta: f64| {
             let phi = 1.0 / (1.0 + (-theta).exp());
             let terms = eigenvalues.iter().map(|&l| if l > 0.0 { phi * (1.0 / l - 1.0) } else { -phi });

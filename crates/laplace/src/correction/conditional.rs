@@ -257,7 +257,7 @@ impl Workspace {
         for (g, q) in self.gradient.iter_mut().zip(&self.node_buffer) {
             *g = -q;
         }
-        self.design.add_transposed(&self.first, &mut self.gradient);
+        self.design.add_transposed(&self.first, &mut self.row_sums, &mut self.gradient);
         self.step.copy_from_slice(&self.gradient);
         let factor = if walk.fresh { &kept.factor } else { &self.factor };
         factor.solve_in_place(&mut self.step, &mut self.solve)?;

@@ -42,8 +42,11 @@ impl ThirdCumulants {
     /// `c = Σ a_i` for every row `i`, a block of rows at a time.
     fn exact(model: &LatentGaussianModel, workspace: &mut Workspace) -> Result<Self, LaplaceError> {
         let mut out = Self::zero(model.nodes(), model.rows());
-        let rows: Vec<usize> =
+        let mut rows: Vec<usize> =
             (0..model.rows()).filter(|&i| (workspace.third[i], workspace.fourth[i]) != (0.0, 0.0)).collect();
+        // rows of nodes that are eliminated one after the other share most of their way up the tree
+        let first = |nodes: &[usize]| nodes.iter().map(|&j| model.symbolic().position(j)).min();
+        rows.sort_by_key(|&i| first(workspace.design.row(i).0));
         let mut kept = OneLoop::new(model, rows.len());
         let mut covariances = vec![0.0; model.rows() * BLOCK];
         let mut columns = vec![0.0; model.nodes() * BLOCK];
@@ -124,7 +127,7 @@ impl ThirdCumulants {
             workspace.row_buffer[i] = workspace.fourth[i] * others / 6.0 + 0.5 * l3 * wider;
         }
         let mut means = vec![0.0; model.nodes()];
-        workspace.design.add_transposed(&workspace.row_buffer, &mut means);
+        workspace.design.add_transposed(&workspace.row_buffer, &mut workspace.row_sums, &mut means);
         workspace.factor.solve_in_place(&mut means, &mut workspace.solve)?;
         for (mean, variance) in means.iter_mut().zip(variances) {
             *mean = if *variance > 0.0 { *mean / variance.sqrt() } else { 0.0 };

@@ -5,11 +5,13 @@
 use std::f64::consts::{PI, SQRT_2};
 use std::ops::Range;
 
+use gmrf::HyperparameterBlock;
+
 use super::incomplete::incomplete_beta;
-use super::{Derivatives, Likelihood, Order, data};
+use super::logistic::Rows;
+use super::{Derivatives, Likelihood, Order, PIECE, data};
 use crate::error::LaplaceError;
 use crate::link::Link;
-use gmrf::HyperparameterBlock;
 
 /// Successes among trials.
 #[derive(Debug)]
@@ -78,13 +80,19 @@ impl Likelihood for Binomial {
         order: Order,
         out: &mut Derivatives,
     ) -> Result<(), LaplaceError> {
+        if self.link == Link::Logit {
+            for start in (0..rows.len()).step_by(PIECE) {
+                let end = rows.len().min(start + PIECE);
+                let own = rows.start + start..rows.start + end;
+                let (y, n, constant) = (&self.successes[own.clone()], &self.trials[own.clone()], &self.constant[own]);
+                Rows { y, n, constant, eta: &eta[start..end] }.evaluate(order, (start, &mut *out));
+            }
+            return Ok(());
+        }
         for (k, i) in rows.enumerate() {
             let (y, n) = (self.successes[i], self.trials[i]);
             let mut d = [0.0; 5];
-            if !y.is_nan() && self.link == Link::Logit {
-                d = logistic(y, n, eta[k]);
-                d[0] += self.constant[i];
-            } else if !y.is_nan() {
+            if !y.is_nan() {
                 d[0] = self.constant[i];
                 // a factor of zero must not meet the infinite logarithm beside it
                 if y > 0.0 {

@@ -153,6 +153,7 @@ mod gamma;
 mod gaussian;
 mod incomplete;
 pub mod jet;
+mod logistic;
 mod negative_binomial;
 mod poisson;
 mod stochastic_volatility;
@@ -178,6 +179,9 @@ pub use weighted::Weighted;
 /// The names of the families.
 pub const FAMILIES: [&str; 10] =
     ["gaussian", "t", "poisson", "nbinomial", "binomial", "gamma", "beta", "exponential", "weibull", "stochvol"];
+
+/// Rows whose exponentials are taken together: they stay in the nearest cache.
+const PIECE: usize = 256;
 
 /// Writes `[ℓ, ℓ′, ℓ″, ℓ‴, ℓ⁗]` of one row up to `order`.
 fn store(d: &[f64; 5], k: usize, order: Order, out: &mut Derivatives) {

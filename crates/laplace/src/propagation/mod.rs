@@ -201,7 +201,7 @@ impl Workspace {
             let nodes = model.effect_nodes(k);
             effect.model.pattern().multiply(&self.precision[k], &self.mean[nodes.clone()], &mut self.x[nodes])?;
         }
-        self.design.add_transposed(&sites.shift, &mut self.x);
+        self.design.add_transposed(&sites.shift, &mut self.row_sums, &mut self.x);
         self.factor.conditional_mean_in_place(&mut self.x, &mut self.solve)?;
         self.set_eta();
         Ok(())
