@@ -6,10 +6,16 @@
 mod cases;
 mod clusters;
 mod compare;
+mod distribution;
 mod hierarchical;
+pub mod plots;
+mod rinla;
 mod samplers;
+pub mod scoreboard;
 
-pub use cases::{Case, Failure, own_cases, shared_cases};
+pub use cases::{Bars, Case, Failure, Scalar, own_cases, shared_cases};
 pub use clusters::Clusters;
-pub use compare::{Difference, Group, Report, compare};
+pub use compare::{Difference, Group, Report, compare, compare_fit, marginals};
+pub use distribution::{Distribution, band};
+pub use rinla::RInla;
 pub use samplers::{Draws, Hierarchy, chain_summary};
