@@ -189,10 +189,13 @@ fn line(entry: &Entry) -> String {
     )
 }
 
-/// Two significant digits.
+/// Two significant digits, or the units.
 fn rounded(ratio: f64) -> String {
+    if ratio < 10.0 {
+        return format!("{ratio:.1}");
+    }
     let unit = 10_f64.powf(ratio.log10().floor() - 1.0);
-    format!("{}", (ratio / unit).round() * unit)
+    format!("{:.0}", (ratio / unit).round() * unit)
 }
 
 /// The scalars of a case that miss its bars, at most five of them by name.
