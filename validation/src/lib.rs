@@ -3,6 +3,7 @@
 //! The project's own cases stand in `reference/`, their models and data in `examples/`. Further cases are read from
 //! `../shared/validation/` beside the checkout where that folder is there.
 
+pub mod calibration;
 mod cases;
 mod clusters;
 mod compare;
@@ -12,6 +13,7 @@ pub mod plots;
 mod rinla;
 mod samplers;
 pub mod scoreboard;
+pub mod simulation;
 
 pub use cases::{Bars, Case, Failure, Scalar, own_cases, shared_cases};
 pub use clusters::Clusters;
