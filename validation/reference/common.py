@@ -18,6 +18,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 EXAMPLES = HERE.parents[1] / "examples"
 MAX_RHAT = 1.005
 MIN_ESS = 4000
+# probabilities of distribution.csv: every second per cent, and the tails
+LEVELS = [0.001, 0.005, 0.01, *(k / 50 for k in range(1, 50)), 0.99, 0.995, 0.999]
 
 
 def table(example):
@@ -110,20 +112,27 @@ def sample(model, *, warmup=2000, draws=5000, chains=4, seed=1, target=0.9, dens
 
 
 def summarise(name, blocks, report):
-    """Writes NAME/summary.csv and NAME/sampler.json from blocks (names, draws (chains, draws[, names])); fails if not converged."""
-    rows = []
+    """Writes NAME/{summary,distribution}.csv and NAME/sampler.json from blocks (names, draws (chains, draws[, names])).
+
+    Fails if not converged.
+    """
+    rows, distributions = [], []
     for labels, draws in blocks:
         draws = draws[..., None] if draws.ndim == 2 else draws
         assert draws.shape[2] == len(labels), (labels[:2], draws.shape)
         for k, label in enumerate(labels):
             x = np.ascontiguousarray(draws[:, :, k])
             low, middle, high = np.quantile(x, [0.025, 0.5, 0.975])
-            rows.append((label, x.mean(), x.std(ddof=1), low, middle, high, az.mcse(x), az.ess(x), az.ess(x, method="tail"), az.rhat(x)))
-    columns = "param,mean,sd,q0.025,q0.5,q0.975,mcse_mean,ess_bulk,ess_tail,rhat".split(",")
+            rows.append((label, x.mean(), x.std(ddof=1), low, middle, high, az.mcse(x), az.mcse(x, method="sd"), az.ess(x), az.ess(x, method="tail"), az.rhat(x)))
+            if not label.startswith(("linear_predictor", "fitted")):
+                distributions.append((label, *((np.quantile(x, LEVELS) - x.mean()) / x.std(ddof=1))))
+    columns = "param,mean,sd,q0.025,q0.5,q0.975,mcse_mean,mcse_sd,ess_bulk,ess_tail,rhat".split(",")
     summary = pd.DataFrame(rows, columns=columns).astype({c: float for c in columns[1:]})
     folder = HERE / name
     folder.mkdir(exist_ok=True)
     summary.to_csv(folder / "summary.csv", index=False, float_format="%.8g", lineterminator="\n")
+    distribution = pd.DataFrame(distributions, columns=["param", *(f"{level:g}" for level in LEVELS)])
+    distribution.to_csv(folder / "distribution.csv", index=False, float_format="%.3f", lineterminator="\n")
     worst_rhat, worst_ess = summary.loc[summary.rhat.idxmax()], summary.loc[summary.ess_bulk.idxmin()]
     report |= {
         "scalars": len(summary),

@@ -1,10 +1,12 @@
 //! The cases: data, model and the names under which the reference knows each scalar.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use inla::{Fit, ModelSpecification, Resources, Source, Table};
 use inla_cli::ModelFile;
 
+use crate::distribution::{Distribution, read_draws, read_quantiles};
 use crate::hierarchical::HIERARCHICAL;
 
 /// Any error, for a person.
@@ -15,8 +17,10 @@ pub type Failure = Box<dyn std::error::Error>;
 pub struct Case {
     /// Its name.
     pub name: String,
-    /// The reference summaries.
-    pub summary: PathBuf,
+    /// What its differences are held against.
+    pub bars: Bars,
+    /// The folder of the reference.
+    pub reference: PathBuf,
     /// The reference's `log p(y)`, where it is known.
     pub log_evidence: Option<f64>,
     table: Table,
@@ -24,6 +28,47 @@ pub struct Case {
     directory: PathBuf,
     /// From the reference's names to the engine's.
     rename: fn(&str) -> Option<String>,
+}
+
+/// The largest differences that are no miss, beyond the Monte Carlo error.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bars {
+    /// Of means, in posterior standard deviations.
+    pub mean: f64,
+    /// Of the ratio of standard deviations from one.
+    pub sd: f64,
+    /// Of Kolmogorov's distance.
+    pub distance: f64,
+    /// Of the evidence, in nats.
+    pub evidence: Option<f64>,
+}
+
+impl Bars {
+    /// Of every case but the hard ones.
+    pub const USUAL: Self = Self { mean: 0.02, sd: 0.02, distance: 0.02, evidence: None };
+    /// Where two effects compete for the same variation and the variance of one may vanish, and with fifteen covariance parameters.
+    pub const HARD: Self = Self { mean: 0.05, sd: 0.05, distance: 0.03, evidence: None };
+    /// Bernoulli data in small clusters with a standard deviation of four; a mean 0.1 standard deviations off is a distance of 0.04.
+    pub const TOENAIL: Self = Self { mean: 0.1, sd: 0.05, distance: 0.04, evidence: Some(0.5) };
+}
+
+/// A scalar of the reference.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scalar {
+    /// The reference's name.
+    pub name: String,
+    /// Its mean.
+    pub mean: f64,
+    /// Its standard deviation.
+    pub sd: f64,
+    /// Its 2.5 %, 50 % and 97.5 % quantiles.
+    pub quantiles: [f64; 3],
+    /// These and the quartiles where they were kept, by level.
+    pub levels: Vec<(f64, f64)>,
+    /// Monte Carlo standard errors of mean and standard deviation.
+    pub errors: [f64; 2],
+    /// Effective number of draws, the lesser of bulk and tails.
+    pub effective: f64,
 }
 
 impl Case {
@@ -39,6 +84,63 @@ impl Case {
             rung => rung.clone_into(&mut specification.fit.approximation),
         }
         Ok(Fit::new(&specification, &self.table, &resources)?)
+    }
+
+    /// The reference's distribution of each of its scalars; empty where it was not kept.
+    ///
+    /// # Errors
+    /// A broken file.
+    pub fn distributions(&self) -> Result<HashMap<String, Distribution>, Failure> {
+        let (draws, quantiles) = (self.reference.join("draws.npz"), self.reference.join("distribution.csv"));
+        if draws.exists() {
+            return read_draws(&draws);
+        }
+        if !quantiles.exists() {
+            return Ok(HashMap::new());
+        }
+        let rows = self.scalars()?;
+        let moments = rows.iter().map(|row| (row.name.clone(), (row.mean, row.sd))).collect();
+        read_quantiles(&quantiles, &moments)
+    }
+
+    /// The reference's summaries.
+    ///
+    /// # Errors
+    /// A broken file.
+    pub fn scalars(&self) -> Result<Vec<Scalar>, Failure> {
+        let mut reader = csv::Reader::from_path(self.reference.join("summary.csv"))?;
+        let headers = reader.headers()?.clone();
+        let at = |name: &str| headers.iter().position(|h| h == name);
+        let column = |name: &str| at(name).ok_or_else(|| format!("{}: no column {name}", self.name));
+        let columns = ["mean", "sd", "q0.025", "q0.5", "q0.975", "mcse_mean", "ess_bulk", "ess_tail"].map(column);
+        let mut rows = Vec::new();
+        for record in reader.records() {
+            let record = record?;
+            let mut values = [0.0; 8];
+            for (value, column) in values.iter_mut().zip(&columns) {
+                *value = record[column.clone()?].parse()?;
+            }
+            let [mean, sd, low, median, high, monte_carlo, bulk, tail] = values;
+            // √(1/2n), a normal distribution's, where the reference does not say
+            let of_sd = at("mcse_sd").map_or(Ok(sd / f64::sqrt(2.0 * bulk)), |column| record[column].parse())?;
+            let (name, quantiles, errors) = (record[0].to_owned(), [low, median, high], [monte_carlo, of_sd]);
+            let mut levels = vec![(0.025, low), (0.5, median), (0.975, high)];
+            for (level, column) in [(0.25, "q0.25"), (0.75, "q0.75")] {
+                if let Some(column) = at(column) {
+                    levels.push((level, record[column].parse()?));
+                }
+            }
+            rows.push(Scalar { name, mean, sd, quantiles, levels, errors, effective: bulk.min(tail) });
+        }
+        Ok(rows)
+    }
+
+    /// Seconds that the reference's sampler takes until its worst scalar has the Monte Carlo error of `accuracy` posterior standard
+    /// deviations, at the pace at which it ran: its time over its least effective number of draws, warm-up included, times `accuracy⁻²`.
+    pub fn sampler_seconds(&self, accuracy: f64) -> Option<f64> {
+        let text = std::fs::read_to_string(self.reference.join("sampler.json")).ok()?;
+        let report: serde_json::Value = serde_json::from_str(&text).ok()?;
+        Some(report["seconds"].as_f64()? / report["min_ess_bulk"].as_f64()? / (accuracy * accuracy))
     }
 
     /// The engine's name of a scalar of the reference; `None` for those that are functions of others.
@@ -72,8 +174,9 @@ pub fn own_cases() -> Result<Vec<Case>, Failure> {
         let folder = reference.join(&record[0]);
         cases.push(Case {
             name: record[0].to_owned(),
-            summary: folder.join("summary.csv"),
+            bars: if &record[2] == "hard" { Bars::HARD } else { Bars::USUAL },
             log_evidence: evidence(&folder.join("evidence.json")),
+            reference: folder,
             table: Table::from_csv_path(&file.data)?,
             specification: file.specification,
             directory: file.directory,
@@ -213,7 +316,8 @@ pub fn shared_cases() -> Result<Vec<Case>, Failure> {
         specification.fixed.intercept_precision = 0.001;
         found.push(Case {
             name: name.to_owned(),
-            summary: directory.join("summary.csv"),
+            bars: if name == "toenail" { Bars::TOENAIL } else { Bars::USUAL },
+            reference: directory.clone(),
             log_evidence: evidence(&directory.join("log_marginal_likelihood.json")),
             table: Table::from_csv_path(directory.join(data))?,
             specification,
@@ -226,7 +330,8 @@ pub fn shared_cases() -> Result<Vec<Case>, Failure> {
         if directory.exists() {
             found.push(Case {
                 name: case.name.to_owned(),
-                summary: directory.join("summary.csv"),
+                bars: if case.name == "tumor" { Bars::HARD } else { Bars::USUAL },
+                reference: directory.clone(),
                 log_evidence: evidence(&directory.join("log_marginal_likelihood.json")),
                 table: Table::from_csv_path(directory.join(case.data))?,
                 specification: case.specification(&directory)?,
