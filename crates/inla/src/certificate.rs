@@ -81,6 +81,9 @@ const DIVERGED: (f64, f64) = (0.001, 0.05);
 const SLOPE: (f64, f64) = (0.05, 0.5);
 /// Effective parameters for each observation.
 const PARAMETERS: (f64, f64) = (0.9, f64::INFINITY);
+/// Hyperparameters that a composite design alone may integrate: with fifteen (tumour counts of validation) means of variances were 0.07
+/// standard deviations off and their standard deviations 7 %, with six nothing was beyond 0.02 and 2 %.
+const MOST_COMPOSITE: usize = 10;
 /// Share of the prior in what a hyperparameter's posterior answers to.
 const PRIOR_SHARE: f64 = 0.5;
 
@@ -146,6 +149,14 @@ impl Fit {
         if diagnostics.design == "eb" && !theta.is_empty() {
             let reason = format!(
                 "the {} hyperparameters stand at their mode: what they leave open is in no marginal; integration = \"nuts\" samples them",
+                theta.len()
+            );
+            add(Verdict::Doubtful, "hyperparameters", reason);
+        }
+        if diagnostics.design == "ccd" && theta.len() > MOST_COMPOSITE {
+            let reason = format!(
+                "a composite design knows the {} hyperparameters by derivatives to the fourth order: means and standard deviations may be off \
+                 by some per cent; integration = \"nuts\" samples them",
                 theta.len()
             );
             add(Verdict::Doubtful, "hyperparameters", reason);
