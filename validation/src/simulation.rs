@@ -1,6 +1,6 @@
 //! Data from the prior: hyperparameters, latent field, response, drawn without the engine's matrices.
 //!
-//! `η_i = β₀ + β₁z_i + x_{g(i)}` (coefficients: `+ w_{g(i)} z_i`), `g` running over [`NODES`] nodes [`ROWS`] times; `β₀ ~ N(0, 1)`,
+//! `η_i = β₀ + β₁z_i + x_{g(i)}` (coefficients: `+ w_{g(i)} z_i`), `g` running over `NODES` nodes `ROWS` times; `β₀ ~ N(0, 1)`,
 //! `β₁ ~ N(0, 1/4)`. Intrinsic fields are drawn in the eigenvectors of their structure matrix, without its null space.
 
 use faer::{Mat, Side};
