@@ -83,8 +83,9 @@ fn run(command: Command) -> Result<(), CliError> {
         }
         Command::Verify { model, chains, tuning, draws, seconds, all, json, threads } => {
             let fit = fit(&model, threads)?;
-            let bar = progress((chains * (tuning + draws)) as u64);
-            let told = |done: usize, _: usize| {
+            let bar = progress();
+            let told = |done: usize, all: usize| {
+                bar.set_length(all as u64);
                 bar.set_position(done as u64);
                 true
             };
@@ -97,9 +98,9 @@ fn run(command: Command) -> Result<(), CliError> {
 }
 
 /// Shown on a terminal only.
-fn progress(length: u64) -> ProgressBar {
+fn progress() -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} draws, {eta} left");
-    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn fit(path: &Path, threads: Option<usize>) -> Result<Fit, CliError> {

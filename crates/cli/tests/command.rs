@@ -127,6 +127,8 @@ fn a_fit_is_verified_by_chains() {
     assert!(scalars.iter().any(|s| s["name"] == "plate.precision" && s["kind"] == "hyperparameter"));
     let output = inla(&["verify", "examples/seeds/model.toml", "--chains", "1"]);
     assert!(!output.status.success() && text(&output.stderr).contains("chains"), "{}", text(&output.stderr));
+    let output = inla(&["verify", "examples/seeds/model.toml", "--draws", &usize::MAX.to_string()]);
+    assert!(output.status.code() == Some(1) && text(&output.stderr).contains("draws"), "{}", text(&output.stderr));
 }
 
 /// A folder of its own for one model.

@@ -111,29 +111,23 @@ impl Workspace {
         Ok(self.deviation.iter().zip(&self.node_buffer).map(|(r, q)| r * q).sum())
     }
 
+    /// The terms of the quadratic form that lie on the diagonal, at the deviation at hand.
+    fn diagonal_terms<'w>(&'w self, model: &'w LatentGaussianModel) -> impl Iterator<Item = f64> + 'w {
+        model.effects().iter().enumerate().flat_map(move |(k, effect)| {
+            let pattern = effect.model.pattern();
+            let nodes = model.effect_nodes(k).enumerate();
+            nodes.map(move |(j, node)| self.precision[k][pattern.column_start(j)] * self.deviation[node].powi(2))
+        })
+    }
+
     /// Rounding error of the objective: of its sum, and of a quadratic form whose terms cancel where precisions are large.
     pub(crate) fn rounding(&self, model: &LatentGaussianModel, objective: f64) -> f64 {
-        let mut terms = 0.0;
-        for (k, effect) in model.effects().iter().enumerate() {
-            let pattern = effect.model.pattern();
-            for (j, node) in model.effect_nodes(k).enumerate() {
-                terms += self.precision[k][pattern.column_start(j)] * self.deviation[node] * self.deviation[node];
-            }
-        }
-        1e-12 * (1.0 + objective.abs()) + 8.0 * f64::EPSILON * terms
+        1e-12 * (1.0 + objective.abs()) + 8.0 * f64::EPSILON * self.diagonal_terms(model).sum::<f64>()
     }
 
     /// Rounding error of the quadratic form as it comes about, errors of either sign side by side: some terms of every node cancel.
     pub(crate) fn typical_rounding(&self, model: &LatentGaussianModel) -> f64 {
-        let mut squares = 0.0;
-        for (k, effect) in model.effects().iter().enumerate() {
-            let pattern = effect.model.pattern();
-            for (j, node) in model.effect_nodes(k).enumerate() {
-                let term = self.precision[k][pattern.column_start(j)] * self.deviation[node] * self.deviation[node];
-                squares += term * term;
-            }
-        }
-        4.0 * f64::EPSILON * squares.sqrt()
+        4.0 * f64::EPSILON * self.diagonal_terms(model).map(|term| term * term).sum::<f64>().sqrt()
     }
 
     /// `H = Q + AᵀWA` from `−ℓ″` in `second`; negative curvatures are dropped if `clip`.

@@ -17,7 +17,7 @@ const MOST_TURNS: usize = 16;
 /// Standard deviations of a leap, in the middle: twice and a half the target's, the best of a random walk in one dimension.
 const LEAP: f64 = 2.4;
 
-/// A place of a chain; the factor at its `θ` stays in `workspace`.
+/// A place of a chain; the factor at its `θ` stays in the workspace that it was made in.
 struct Place {
     u: Vec<f64>,
     theta: Vec<f64>,
@@ -29,7 +29,6 @@ struct Place {
     /// Of `log w` in `z`.
     slope: Vec<f64>,
     x: Vec<f64>,
-    workspace: Workspace,
 }
 
 /// A chain on the exact posterior of `(θ, z)`.
@@ -40,7 +39,9 @@ pub(super) struct Chain<'a> {
     random: ChaCha8Rng,
     z: Vec<f64>,
     now: Place,
-    spare: Option<Workspace>,
+    /// Of `now`, and for where the chain may go.
+    workspace: Workspace,
+    spare: Workspace,
     /// Turns of the hyperparameters and of the latent field.
     turns: [f64; 2],
     accepted: [(f64, f64); 2],
@@ -73,14 +74,15 @@ impl<'a> Chain<'a> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let z = normals(&mut random, model.nodes());
         let start = normals(&mut random, map.mode.len());
-        let place = |u: Vec<f64>| Place::new(model, map, (u, &z), (None, newton), Workspace::new(model));
+        let (mut workspace, spare) = (Workspace::new(model), Workspace::new(model));
+        let mut place = |u: Vec<f64>| Place::new(model, map, (u, &z), (None, newton), &mut workspace);
         // a start in a far corner may have no mode; the centre has
         let now = match place(start) {
             Ok(now) if now.energy().is_finite() => now,
             _ => place(vec![0.0; map.mode.len()])?,
         };
-        let spare = Some(Workspace::new(model));
-        Ok(Self { model, map, newton, random, z, now, spare, turns: [1.0; 2], accepted: [(0.0, 0.0); 2] })
+        let (turns, accepted) = ([1.0; 2], [(0.0, 0.0); 2]);
+        Ok(Self { model, map, newton, random, z, now, workspace, spare, turns, accepted })
     }
 
     /// One update of the hyperparameters and one of the latent field; `tune` is the number of the draw while steps are tuned.
@@ -100,10 +102,10 @@ impl<'a> Chain<'a> {
 
     /// Appends where the chain is: hyperparameters, what is derived of them, nodes and, if asked for, predictors.
     pub(super) fn keep(&mut self, predictors: bool, kept: &mut [Vec<f64>]) -> Result<(), IntegrationError> {
-        let now = &mut self.now;
+        let now = &self.now;
         let derived = self.model.derived_values(&now.theta);
         let eta = match predictors {
-            true => now.exact.linear_predictor(self.model, &now.x, &mut now.workspace)?,
+            true => now.exact.linear_predictor(self.model, &now.x, &mut self.workspace)?,
             false => &[],
         };
         let scalars = now.theta.iter().chain(&derived).chain(&now.x).chain(eta);
@@ -142,16 +144,17 @@ impl<'a> Chain<'a> {
 
     /// Goes to `u` by the chance that the densities give, their logarithms' difference raised by what `more` says of the new place.
     fn go_to(&mut self, u: Vec<f64>, more: impl FnOnce(&Place) -> f64) -> f64 {
-        let workspace = self.spare.take().unwrap_or_else(|| Workspace::new(self.model));
         let start = Some(self.now.approximation.mode.as_slice());
         // where the model cannot be evaluated it has no density
-        let Ok(next) = Place::new(self.model, self.map, (u, &self.z), (start, self.newton), workspace) else {
+        let Ok(next) = Place::new(self.model, self.map, (u, &self.z), (start, self.newton), &mut self.spare) else {
             return 0.0;
         };
         let chance = (self.now.energy() - next.energy() + more(&next)).exp().min(1.0);
         // a chance that is not a number is none
-        let other = if self.random.random::<f64>() < chance { std::mem::replace(&mut self.now, next) } else { next };
-        self.spare = Some(other.workspace);
+        if self.random.random::<f64>() < chance {
+            self.now = next;
+            std::mem::swap(&mut self.workspace, &mut self.spare);
+        }
         chance
     }
 
@@ -167,7 +170,7 @@ impl<'a> Chain<'a> {
             kick(&mut velocity, &slope, 0.5 * angle);
             turn(&mut z, &mut velocity, angle);
             let out = (x.as_mut_slice(), slope.as_mut_slice());
-            log_weight = self.now.exact.log_weight(self.model, &z, out, &mut self.now.workspace)?;
+            log_weight = self.now.exact.log_weight(self.model, &z, out, &mut self.workspace)?;
             kick(&mut velocity, &slope, 0.5 * angle);
         }
         let after = 0.5 * (square(&z) + square(&velocity)) - log_weight;
@@ -198,19 +201,19 @@ impl Place {
         map: &Reparametrisation,
         (u, z): (Vec<f64>, &[f64]),
         (start, newton): (Option<&[f64]>, NewtonOptions),
-        mut workspace: Workspace,
+        workspace: &mut Workspace,
     ) -> Result<Self, IntegrationError> {
         let theta = map.theta(&u);
-        let mut found = Approximation::evaluate(model, &theta, start, &mut workspace, &newton);
+        let mut found = Approximation::evaluate(model, &theta, start, workspace, &newton);
         if found.is_err() && start.is_some() {
-            found = Approximation::evaluate(model, &theta, None, &mut workspace, &newton);
+            found = Approximation::evaluate(model, &theta, None, workspace, &newton);
         }
         let approximation = found?;
-        let exact = ExactDensity::new(model, &approximation, &mut workspace)?;
+        let exact = ExactDensity::new(model, &approximation, workspace)?;
         let (mut x, mut slope) = (vec![0.0; z.len()], vec![0.0; z.len()]);
-        let log_weight = exact.log_weight(model, z, (&mut x, &mut slope), &mut workspace)?;
+        let log_weight = exact.log_weight(model, z, (&mut x, &mut slope), workspace)?;
         let pull = map.slope(&approximation.gradient).iter().zip(&u).map(|(g, u)| g + u).collect();
-        Ok(Self { u, theta, approximation, exact, pull, log_weight, slope, x, workspace })
+        Ok(Self { u, theta, approximation, exact, pull, log_weight, slope, x })
     }
 
     /// `−log p̃ − log w`.
