@@ -87,7 +87,11 @@ fn named_nodes_alone_have_their_densities_found() {
     for (j, ((all, some), none)) in
         all.posterior().nodes.iter().zip(&some.posterior().nodes).zip(&none.posterior().nodes).enumerate()
     {
-        assert_eq!(some, if j == 0 { none } else { all });
+        // without densities to find, a factor near the mode is near enough: a thousandth of a standard deviation
+        let sd = none.sd();
+        let close = (some.mean() - none.mean()).abs() < 1e-3 * sd && (some.sd() - none.sd()).abs() < 1e-3 * sd;
+        assert!(if j == 0 { close } else { some == all }, "{j}: {} {}", some.mean(), none.mean());
+        assert_eq!(matches!(some, Marginal::Mixture(_)), j == 0);
         assert!(matches!(all, Marginal::Tabulated(_)) && matches!(none, Marginal::Mixture(_)));
     }
 }

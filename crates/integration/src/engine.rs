@@ -9,10 +9,10 @@ use laplace::{
 
 use crate::error::IntegrationError;
 use crate::executor::{Executor, Sequential, map};
-use crate::hessian::Reparametrisation;
-use crate::objective::{Objective, ObjectiveValue};
+use crate::objective::{Curvature, Objective, ObjectiveValue};
 use crate::profiled::Profiles;
 use crate::reading::Reading;
+use crate::start::Start;
 
 /// What is kept of one design point: `O(n + m)` numbers, no factor.
 #[derive(Debug, Clone)]
@@ -23,101 +23,21 @@ pub struct PointEvaluation {
     pub moments: Moments,
     /// Densities of nodes by Laplace's method, where they were asked for.
     pub profiles: Option<Profiles>,
+    /// `∂x*/∂θ`, one vector for each hyperparameter, where they were asked for.
+    pub slopes: Vec<Vec<f64>>,
 }
 
-/// The mode of the latent field at one `θ` and how it moves with `θ`: where searches nearby start.
-#[derive(Debug, Clone)]
-pub struct Start {
-    theta: Vec<f64>,
-    mode: Vec<f64>,
-    derivatives: Vec<Vec<f64>>,
-    bend: Option<Bend>,
-    /// Of expectation propagation: those here, or with a map those of a skeleton around it.
-    sites: Vec<Sites>,
-    sites_map: Option<Reparametrisation>,
-}
+/// Operations of a factor from which solves cost little beside it: a search then takes the estimated curvature.
+const CURVED: f64 = 1e6;
 
-/// Second and third order along every axis of a standardised map.
-#[derive(Debug, Clone)]
-struct Bend {
-    map: Reparametrisation,
-    reach: f64,
-    /// Coefficients of `z_k²` and of `z_k³`.
-    orders: Vec<[Vec<f64>; 2]>,
-}
-
-/// A prediction reaches no further than this in any hyperparameter: beyond it the mode is no longer near its tangent.
-const FARTHEST_PREDICTION: f64 = 1.0;
-
-impl Start {
-    /// The mode predicted at `theta`.
-    fn at(&self, theta: &[f64]) -> Vec<f64> {
-        let mut x = self.mode.clone();
-        let Some(bend) = &self.bend else {
-            let farthest = theta.iter().zip(&self.theta).fold(0.0_f64, |a, (t, s)| a.max((t - s).abs()));
-            let share = (FARTHEST_PREDICTION / farthest).min(1.0);
-            for ((t, s), slope) in theta.iter().zip(&self.theta).zip(&self.derivatives) {
-                add(share * (t - s), slope, &mut x);
-            }
-            return x;
-        };
-        let (z, origin) = (bend.map.z(theta), bend.map.z(&self.theta));
-        let z: Vec<f64> =
-            z.iter().zip(&origin).map(|(z, o)| (z - o).clamp(-1.5 * bend.reach, 1.5 * bend.reach)).collect();
-        for (j, slope) in self.derivatives.iter().enumerate() {
-            let step: f64 = bend.map.loading(j).iter().zip(&z).map(|(a, z)| a * z).sum();
-            add(step, slope, &mut x);
-        }
-        for ([second, third], z) in bend.orders.iter().zip(&z) {
-            add(z * z, second, &mut x);
-            add(z * z * z, third, &mut x);
-        }
-        x
-    }
-
-    /// The sites predicted at `theta`.
-    fn sites_at(&self, theta: &[f64]) -> Option<Sites> {
-        let Some(map) = &self.sites_map else { return self.sites.first().cloned() };
-        let weights = crate::skeleton::weights(map, theta);
-        let mut out = self.sites.first()?.clone();
-        let sum = |of: &dyn Fn(&Sites) -> &Vec<f64>, out: &mut [f64]| {
-            out.fill(0.0);
-            self.sites.iter().zip(&weights).for_each(|(sites, weight)| add(*weight, of(sites), out));
-        };
-        sum(&|sites| &sites.precision, &mut out.precision);
-        sum(&|sites| &sites.shift, &mut out.shift);
-        Some(out)
-    }
-
-    /// Adds the parabolas through the sites of a skeleton.
-    pub(crate) fn bend_sites(&mut self, map: &Reparametrisation, sites: Vec<Sites>) {
-        (self.sites, self.sites_map) = (sites, Some(map.clone()));
-    }
-
-    /// Adds the cubics through the modes at `∓reach` on every axis of `map`, whose centre this start is.
-    pub(crate) fn bend<'b>(&mut self, map: &Reparametrisation, reach: f64, ends: impl Iterator<Item = [&'b [f64]; 2]>) {
-        let orders = ends.enumerate().map(|(k, [low, high])| {
-            let mut slope = vec![0.0; self.mode.len()];
-            for (j, derivative) in self.derivatives.iter().enumerate() {
-                add(map.loading(j)[k], derivative, &mut slope);
-            }
-            let second = low.iter().zip(high).zip(&self.mode);
-            let second = second.map(|((low, high), x)| (low + high - 2.0 * x) / (2.0 * reach * reach)).collect();
-            let third = low.iter().zip(high).zip(&slope);
-            let third =
-                third.map(|((low, high), d)| (0.5 * (high - low) - reach * d) / (reach * reach * reach)).collect();
-            [second, third]
-        });
-        let orders = orders.collect();
-        self.bend = Some(Bend { map: map.clone(), reach, orders });
-    }
-}
-
-/// `x += step · slope`.
-fn add(step: f64, slope: &[f64], x: &mut [f64]) {
-    if step != 0.0 {
-        x.iter_mut().zip(slope).for_each(|(x, d)| *x += step * d);
-    }
+/// What is asked for at one point of a batch.
+pub(crate) struct Asked<'t> {
+    pub(crate) theta: &'t [f64],
+    /// A mode to start from instead of what the common start predicts.
+    pub(crate) guess: Option<Vec<f64>>,
+    /// Whether the slopes of the mode are wanted.
+    pub(crate) with_slopes: bool,
+    pub(crate) reading: Reading,
 }
 
 /// What evaluations took.
@@ -193,26 +113,28 @@ impl<'a> Engine<'a> {
         self.concurrency(usize::MAX) * (self.workspace_bytes() + 8 * vectors) + 8 * points * kept
     }
 
-    /// How many of `tasks` points are evaluated at a time: one for every thread, or one alone on all threads where there are
-    /// fewer points or the workspaces would fill half of the physical memory.
+    /// How many of `tasks` points are evaluated at a time: all of them, up to one for every thread; one alone on all threads where
+    /// the workspaces would fill half of the physical memory.
     fn concurrency(&self, tasks: usize) -> usize {
-        let threads = self.executor.threads();
+        let most = self.executor.threads().min(tasks);
         let fit = gmrf::physical_memory() / 2 / self.workspace_bytes().max(1);
-        if tasks < threads || fit < threads { 1 } else { threads }
+        if fit < most { 1 } else { most }
     }
 
     /// The results of `tasks` evaluations in order.
     fn batch<T: Send>(&self, tasks: usize, work: impl Fn(usize, &mut Workspace) -> T + Sync) -> Vec<T> {
-        let alone = self.concurrency(tasks) == 1;
-        let executor = if alone { &Sequential } else { self.executor };
-        map(executor, tasks, |i| self.lease(alone, |workspace| work(i, workspace)))
+        let concurrency = self.concurrency(tasks);
+        let executor = if concurrency == 1 { &Sequential } else { self.executor };
+        // factors use the threads that are left: all tasks have begun then, and a thread that waits for a share cannot begin another
+        let idle = concurrency < self.executor.threads();
+        map(executor, tasks, |i| self.lease(idle, |workspace| work(i, workspace)))
     }
 
-    /// A workspace for one evaluation, which uses all threads if it is `alone`.
-    fn lease<T>(&self, alone: bool, work: impl FnOnce(&mut Workspace) -> T) -> T {
+    /// A workspace for one evaluation, which uses `idle` threads if there are some.
+    fn lease<T>(&self, idle: bool, work: impl FnOnce(&mut Workspace) -> T) -> T {
         let leased = lock(&self.pool).pop();
         let mut workspace = leased.unwrap_or_else(|| Workspace::new(self.model));
-        let tree = alone && self.executor.threads() > 1;
+        let tree = idle && self.executor.threads() > 1;
         workspace.set_parallelism(if tree { Parallelism::Tree } else { Parallelism::Sequential });
         let result = work(&mut workspace);
         lock(&self.pool).push(workspace);
@@ -231,13 +153,14 @@ impl<'a> Engine<'a> {
         &self,
         workspace: &mut Workspace,
         theta: &[f64],
-        start: Option<&Start>,
+        (start, guess): (Option<&Start>, Option<Vec<f64>>),
+        newton: &NewtonOptions,
     ) -> Result<Approximation, IntegrationError> {
-        let mode = start.map(|start| start.at(theta));
+        let mode = guess.or_else(|| start.map(|start| start.at(theta)));
         let sites = start.and_then(|start| start.sites_at(theta));
-        let mut result = self.approximate_from(workspace, theta, (mode.as_deref(), sites.as_ref()));
+        let mut result = self.approximate_from(workspace, theta, (mode.as_deref(), sites.as_ref()), newton);
         if result.is_err() && start.is_some() {
-            result = self.approximate_from(workspace, theta, (None, None));
+            result = self.approximate_from(workspace, theta, (None, None), newton);
         }
         let approximation = result?;
         self.count(&approximation);
@@ -249,12 +172,11 @@ impl<'a> Engine<'a> {
         workspace: &mut Workspace,
         theta: &[f64],
         (mode, sites): (Option<&[f64]>, Option<&Sites>),
+        newton: &NewtonOptions,
     ) -> Result<Approximation, LaplaceError> {
         match &self.propagation {
-            None => Approximation::evaluate(self.model, theta, mode, workspace, &self.newton),
-            Some(options) => {
-                Approximation::propagate(self.model, theta, (mode, sites), workspace, (&self.newton, options))
-            }
+            None => Approximation::evaluate(self.model, theta, mode, workspace, newton),
+            Some(options) => Approximation::propagate(self.model, theta, (mode, sites), workspace, (newton, options)),
         }
     }
 
@@ -265,24 +187,51 @@ impl<'a> Engine<'a> {
     /// Those of [`Approximation::evaluate`].
     pub fn start_at(&self, theta: &[f64]) -> Result<Start, IntegrationError> {
         let last = lock(&self.last).clone();
-        match last.filter(|last| last.theta == theta) {
+        match last.filter(|last| last.theta() == theta) {
             Some(last) => Ok(last),
-            None => Ok(self.evaluate_from(theta, None)?.1),
+            None => Ok(self.evaluate_from(theta, None, false)?.1),
         }
     }
 
-    /// An evaluation and where its neighbours' searches start.
-    fn evaluate_from(&self, theta: &[f64], start: Option<&Start>) -> Result<(Approximation, Start), IntegrationError> {
+    /// An evaluation and where its neighbours' searches start; with its curvature where it is `curved`.
+    fn evaluate_from(
+        &self,
+        theta: &[f64],
+        start: Option<&Start>,
+        curved: bool,
+    ) -> Result<(Approximation, Start, Option<Curvature>), IntegrationError> {
         self.lease(true, |workspace| {
-            let approximation = self.approximate_in(workspace, theta, start)?;
+            let approximation = self.approximate_in(workspace, theta, (start, None), &self.newton)?;
             // a quadratic is climbed in one step from anywhere, and sites need no mode
-            let derivatives = match self.model.is_gaussian() || self.propagates() {
+            let derivatives = match (self.model.is_gaussian() || self.propagates()) && !curved {
                 true => Vec::new(),
                 false => approximation.mode_derivatives(self.model, workspace)?,
             };
+            let curvature = match curved {
+                // a search goes on without
+                true => approximation.curvature(self.model, &derivatives, workspace).ok().flatten(),
+                false => None,
+            };
             let (mode, sites) = (approximation.mode.clone(), approximation.sites.clone().into_iter().collect());
-            Ok((approximation, Start { theta: theta.to_vec(), mode, derivatives, bend: None, sites, sites_map: None }))
+            Ok((approximation, Start::new(theta, (mode, derivatives), sites), curvature))
         })
+    }
+
+    /// Whether an estimate of the curvature costs less than differences of gradients do.
+    fn is_curved(&self) -> bool {
+        !self.propagates() && self.model.free_count() > 0 && self.model.symbolic().operations() > CURVED
+    }
+
+    fn evaluate_next(
+        &self,
+        theta: &[f64],
+        curved: bool,
+    ) -> Result<(ObjectiveValue, Option<Curvature>), IntegrationError> {
+        let start = lock(&self.last).clone();
+        let (approximation, start, curvature) = self.evaluate_from(theta, start.as_ref(), curved)?;
+        *lock(&self.last) = Some(start);
+        let value = ObjectiveValue { value: approximation.log_posterior, gradient: approximation.gradient };
+        Ok((value, curvature))
     }
 
     /// Value and gradient at one `theta` from `start`, on the calling thread: for several callers at a time.
@@ -290,7 +239,8 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// Those of [`Approximation::evaluate`].
     pub fn approximate_alone(&self, theta: &[f64], start: &Start) -> Result<ObjectiveValue, IntegrationError> {
-        let approximation = self.lease(false, |workspace| self.approximate_in(workspace, theta, Some(start)))?;
+        let approximation =
+            self.lease(false, |workspace| self.approximate_in(workspace, theta, (Some(start), None), &self.newton))?;
         Ok(ObjectiveValue { value: approximation.log_posterior, gradient: approximation.gradient })
     }
 
@@ -301,22 +251,29 @@ impl<'a> Engine<'a> {
         start: &Start,
     ) -> Vec<Result<ObjectiveValue, IntegrationError>> {
         self.batch(thetas.len(), |i, workspace| {
-            let approximation = self.approximate_in(workspace, &thetas[i], Some(start))?;
+            let approximation = self.approximate_in(workspace, &thetas[i], (Some(start), None), &self.newton)?;
             Ok(ObjectiveValue { value: approximation.log_posterior, gradient: approximation.gradient })
         })
     }
 
-    /// Values with moments of a batch, all from `start`, in order; `reading(i)` says what is read at point `i`.
-    pub fn evaluate_batch(
+    /// Values with moments of a batch of so many points, in order.
+    pub(crate) fn evaluate_batch<'t>(
         &self,
-        thetas: &[Vec<f64>],
+        points: usize,
         start: &Start,
-        reading: impl Fn(usize) -> Reading + Sync,
+        asked: impl Fn(usize) -> Asked<'t> + Sync,
     ) -> Vec<Result<PointEvaluation, IntegrationError>> {
-        self.batch(thetas.len(), |i, workspace| {
-            let approximation = self.approximate_in(workspace, &thetas[i], Some(start))?;
-            let (moments, profiles) = reading(i).read(self.model, &approximation, workspace)?;
-            Ok(PointEvaluation { approximation, moments, profiles })
+        self.batch(points, |i, workspace| {
+            let Asked { theta, guess, with_slopes, reading } = asked(i);
+            // the other readings set out from a factor at the mode
+            let newton = NewtonOptions { keeps_factor: matches!(reading, Reading::Expansion(_)), ..self.newton };
+            let approximation = self.approximate_in(workspace, theta, (Some(start), guess), &newton)?;
+            let slopes = match with_slopes {
+                true => approximation.mode_derivatives(self.model, workspace)?,
+                false => Vec::new(),
+            };
+            let (moments, profiles) = reading.read(self.model, &approximation, workspace)?;
+            Ok(PointEvaluation { approximation, moments, profiles, slopes })
         })
     }
 }
@@ -332,7 +289,8 @@ impl Engine<'_> {
         ts: &[f64],
     ) -> Vec<(f64, Vec<f64>)> {
         self.lease(true, |workspace| {
-            let Ok(found) = self.approximate_in(workspace, &approximation.theta, Some(start)) else {
+            let Ok(found) = self.approximate_in(workspace, &approximation.theta, (Some(start), None), &self.newton)
+            else {
                 return Vec::new();
             };
             nodes.iter().map_while(|&node| found.profile(self.model, workspace, node, ts).ok()).collect()
@@ -346,10 +304,11 @@ impl Objective for Engine<'_> {
     }
 
     fn evaluate(&self, theta: &[f64]) -> Result<ObjectiveValue, IntegrationError> {
-        let start = lock(&self.last).clone();
-        let (approximation, start) = self.evaluate_from(theta, start.as_ref())?;
-        *lock(&self.last) = Some(start);
-        Ok(ObjectiveValue { value: approximation.log_posterior, gradient: approximation.gradient })
+        Ok(self.evaluate_next(theta, false)?.0)
+    }
+
+    fn evaluate_curved(&self, theta: &[f64]) -> Result<(ObjectiveValue, Option<Curvature>), IntegrationError> {
+        self.evaluate_next(theta, self.is_curved())
     }
 
     fn evaluate_near(&self, thetas: &[Vec<f64>]) -> Vec<Result<ObjectiveValue, IntegrationError>> {

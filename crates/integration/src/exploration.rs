@@ -4,12 +4,9 @@ use std::f64::consts::PI;
 use std::time::{Duration, Instant};
 
 use crate::criteria::Criteria;
-use crate::design::{
-    GridExploration, GridOptions, GridValue, central_composite, empirical_bayes, product_gauss_hermite,
-};
-use crate::engine::{Engine, PointEvaluation, Start};
+use crate::engine::{Engine, PointEvaluation};
 use crate::error::IntegrationError;
-use crate::evaluated::{Evaluated, Grid, normalised};
+use crate::evaluated::{Evaluated, normalised};
 use crate::executor::{Executor, map};
 use crate::hessian::Reparametrisation;
 use crate::hyper_marginal::{Axis, Knot};
@@ -22,6 +19,7 @@ use crate::rung::Chosen;
 use crate::sampling::{ImportanceReport, NutsOptions, SamplingReport, ThetaDraws};
 use crate::skeleton::Skeleton;
 use crate::skewed::SkewedGaussian;
+use crate::start::Start;
 use crate::theta_marginals::ThetaMarginals;
 
 /// Design points of less posterior weight than this carry no moments: together they are below the accuracy of any rule.
@@ -156,119 +154,8 @@ impl Exploration<'_> {
     }
 
     /// The design and its name.
-    fn strategy(&self) -> (Strategy, &'static str) {
+    pub(crate) fn strategy(&self) -> (Strategy, &'static str) {
         chosen(self.options.strategy, self.map.mode.len(), self.engine.model().symbolic().operations())
-    }
-
-    /// Evaluates the points of a strategy; points that fail are reported and left out.
-    fn evaluate_design(&mut self, strategy: Strategy, axes: &[(Axis, Axis)]) -> Result<Evaluated, IntegrationError> {
-        let p = self.map.mode.len();
-        let design = match strategy {
-            Strategy::Grid(options) if p > 0 => {
-                return self.evaluate_grid(options.unwrap_or_else(|| GridOptions::for_dimension(p)));
-            }
-            Strategy::CentralComposite if p > 0 => central_composite(&Self::skewness_scales(axes))?,
-            Strategy::GaussHermite(k) if p > 0 => product_gauss_hermite(p, k)?,
-            Strategy::Nuts(options) if p > 0 => {
-                let (evaluated, report) = self.sample(options)?;
-                self.sampling = Some(report);
-                return Ok(evaluated);
-            }
-            _ => empirical_bayes(p),
-        };
-        let zs: Vec<Vec<f64>> = design.iter().map(|point| point.z.clone()).collect();
-        let mut evaluated = Evaluated::default();
-        for (point, result) in design.into_iter().zip(self.evaluate(&zs)) {
-            if let Some(evaluation) = result {
-                evaluated.design.push(point);
-                evaluated.points.push(evaluation);
-            }
-        }
-        self.not_empty(evaluated, zs.len())
-    }
-
-    fn not_empty(&self, evaluated: Evaluated, points: usize) -> Result<Evaluated, IntegrationError> {
-        if evaluated.points.is_empty() {
-            let reason = self.failed.first().map_or_else(String::new, |(_, reason)| reason.clone());
-            return Err(IntegrationError::EmptyDesign { points, reason });
-        }
-        Ok(evaluated)
-    }
-
-    fn evaluate_grid(&mut self, options: GridOptions) -> Result<Evaluated, IntegrationError> {
-        let p = self.map.mode.len();
-        let mut grid = GridExploration::new(p, options, self.with_second_order);
-        let mut found = std::collections::BTreeMap::new();
-        loop {
-            let batch = grid.next_batch();
-            if batch.is_empty() {
-                break;
-            }
-            let results = self.evaluate(&batch);
-            let value = |point: &PointEvaluation| GridValue {
-                value: point.approximation.log_posterior,
-                slope: self.map.slope(&point.approximation.gradient),
-                correction: point.moments.second_order.total(),
-            };
-            grid.record(results.iter().map(|result| result.as_ref().map(value)).collect());
-            for (z, result) in batch.iter().zip(results) {
-                if let Some(evaluation) = result {
-                    let index: Vec<i32> = z.iter().map(|z| (z / options.step).round() as i32).collect();
-                    found.insert(index, evaluation);
-                }
-            }
-        }
-        self.truncated |= grid.truncated();
-        let mut evaluated = Evaluated::default();
-        let mut indices = Vec::new();
-        for (index, point) in grid.points() {
-            if let Some(evaluation) = found.remove(&index) {
-                evaluated.design.push(point);
-                evaluated.points.push(evaluation);
-                indices.push(index);
-            }
-        }
-        evaluated.grid = Some(Grid { step: options.step, indices, predicted: grid.predicted().to_vec() });
-        let count = evaluated.points.len();
-        self.not_empty(evaluated, count)
-    }
-
-    /// Evaluates the skeleton where a design of several points follows; a point of it that fails leaves every evaluation complete.
-    pub(crate) fn evaluate_skeleton(&mut self) {
-        let p = self.map.mode.len();
-        if p == 0 || self.strategy().0 == Strategy::EmpiricalBayes || self.engine.model().is_gaussian() {
-            return;
-        }
-        let points: Option<Vec<PointEvaluation>> = self.evaluate(&Skeleton::coordinates(p)).into_iter().collect();
-        if let Some(points) = points {
-            let skeleton = Skeleton::new(self.map.clone(), points);
-            skeleton.bend(&mut self.start);
-            self.skeleton = Some(skeleton);
-        }
-    }
-
-    pub(crate) fn evaluate(&mut self, zs: &[Vec<f64>]) -> Vec<Option<PointEvaluation>> {
-        let thetas: Vec<Vec<f64>> = zs.iter().map(|z| self.map.theta(z)).collect();
-        let known = |theta: &Vec<f64>| {
-            let centre = self.centre.as_ref().filter(|centre| centre.approximation.theta == *theta);
-            centre.or_else(|| self.skeleton.as_ref().and_then(|skeleton| skeleton.find(theta))).cloned()
-        };
-        let mut kept: Vec<Option<PointEvaluation>> = thetas.iter().map(known).collect();
-        let missing: Vec<usize> = (0..thetas.len()).filter(|&i| kept[i].is_none()).collect();
-        let wanted: Vec<Vec<f64>> = missing.iter().map(|&i| thetas[i].clone()).collect();
-        let results = self.engine.evaluate_batch(&wanted, &self.start, |i| self.reading(&wanted[i]));
-        for ((i, theta), result) in missing.into_iter().zip(wanted).zip(results) {
-            match result {
-                Ok(evaluation) => {
-                    if theta == self.map.mode {
-                        self.centre = Some(evaluation.clone());
-                    }
-                    kept[i] = Some(evaluation);
-                }
-                Err(error) => self.failed.push((theta, error.to_string())),
-            }
-        }
-        kept
     }
 
     /// The second-order term of a point where it is small.
@@ -290,7 +177,7 @@ impl Exploration<'_> {
     }
 
     /// Standard deviations of each half-axis, from the drop of the log-density at `±√2`.
-    fn skewness_scales(axes: &[(Axis, Axis)]) -> Vec<(f64, f64)> {
+    pub(crate) fn skewness_scales(axes: &[(Axis, Axis)]) -> Vec<(f64, f64)> {
         let scale = |axis: &Axis, sign: f64| {
             let drop = axis.at(0.0) - axis.at(sign * std::f64::consts::SQRT_2);
             // a drop of one is that of a Gaussian; a fourfold width in either direction is the most that is believed

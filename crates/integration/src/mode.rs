@@ -1,17 +1,19 @@
-//! The mode of the hyperparameters, by argmin: BFGS with the exact gradient, one evaluation a step, from the curvature at the
-//! starting point.
+//! The mode of the hyperparameters, by argmin: Newton's method where the objective estimates its curvature, else BFGS with the exact
+//! gradient from the curvature at the starting point; one evaluation a step either way.
 
 use argmin::core::{Error, Executor, IterState, KV, Problem, Solver, TerminationReason, TerminationStatus};
 use faer::{Mat, Side};
 
 use crate::error::IntegrationError;
 use crate::objective::{Objective, ObjectiveValue};
+use crate::trust_region::TrustRegion;
 
 /// When the search stops and how far it may step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ModeOptions {
-    /// Stops when `½ gᵀBg < tolerance` (units of log-density), `B` the inverse Hessian built so far. Default 1e-5: the
-    /// design is centred within `√(2·10⁻⁵) ≈ 0.005` posterior standard deviations of the mode.
+    /// Stops when `½ gᵀBg < tolerance` (units of log-density), `B` the inverse Hessian built or estimated so far. Default 5e-5: the
+    /// design is centred within `√(2 · 5·10⁻⁵) = 0.01` posterior standard deviations of the mode, and its points are weighed by what
+    /// is evaluated there.
     pub tolerance: f64,
     /// Steps before giving up.
     pub max_iterations: u64,
@@ -21,7 +23,7 @@ pub struct ModeOptions {
 
 impl Default for ModeOptions {
     fn default() -> Self {
-        Self { tolerance: 1e-5, max_iterations: 200, longest_step: 3.0 }
+        Self { tolerance: 5e-5, max_iterations: 200, longest_step: 3.0 }
     }
 }
 
@@ -41,7 +43,7 @@ pub struct Mode {
 }
 
 /// Armijo's share of the predicted increase that a step must reach.
-const SUFFICIENT_INCREASE: f64 = 1e-4;
+pub(crate) const SUFFICIENT_INCREASE: f64 = 1e-4;
 /// Step of the forward differences that the first curvature is made of: it need not be accurate.
 const CURVATURE_STEP: f64 = 1e-2;
 /// Least curvature that is believed there.
@@ -50,9 +52,9 @@ const LEAST_CURVATURE: f64 = 0.05;
 const LINE_EVALUATIONS: usize = 20;
 
 /// A search that passes this without a mode follows a density that does not fall: no log precision means anything here.
-const FARTHEST: f64 = 100.0;
+pub(crate) const FARTHEST: f64 = 100.0;
 
-type SearchState = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
+pub(crate) type SearchState = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
 
 /// Maximises `objective` from `initial`.
 ///
@@ -62,30 +64,45 @@ type SearchState = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
 /// # Errors
 /// The error of the starting point; [`IntegrationError::NoMode`] if the log-density grows without bound.
 pub fn maximise(objective: &dyn Objective, initial: &[f64], options: &ModeOptions) -> Result<Mode, IntegrationError> {
-    let start = objective.evaluate(initial)?;
+    let (start, curvature) = objective.evaluate_curved(initial)?;
     if initial.is_empty() {
         let ObjectiveValue { value, gradient } = start;
         return Ok(Mode { theta: Vec::new(), value, gradient, evaluations: 1, converged: true });
     }
-    let search = Bfgs::new(initial.to_vec(), start, *options).with_curvature(objective);
-    let state = |state: SearchState| state.param(initial.to_vec()).max_iters(options.max_iterations);
-    let result = Executor::new(objective, search)
-        .configure(state)
-        .timer(false)
-        .run()
-        .map_err(|error| IntegrationError::NoMode { theta: initial.to_vec(), reason: error.to_string() })?;
-    let search = result.solver;
-    if !search.converged && search.theta.iter().any(|t| t.abs() > FARTHEST) {
+    let mode = match curvature {
+        Some(curvature) => {
+            let search = run(objective, TrustRegion::new(initial.to_vec(), start, curvature, *options), options)?;
+            Mode::at(search.theta, search.current, (search.evaluations, search.converged))
+        }
+        None => {
+            let search = Bfgs::new(initial.to_vec(), start, *options).with_curvature(objective);
+            let search = run(objective, search, options)?;
+            Mode::at(search.theta, search.current, (search.evaluations, search.converged))
+        }
+    };
+    if !mode.converged && mode.theta.iter().any(|t| t.abs() > FARTHEST) {
         let reason = "a hyperparameter runs to infinity; give it a proper prior".to_owned();
-        return Err(IntegrationError::NoMode { theta: search.theta, reason });
+        return Err(IntegrationError::NoMode { theta: mode.theta, reason });
     }
-    Ok(Mode {
-        theta: search.theta,
-        value: search.current.value,
-        gradient: search.current.gradient,
-        evaluations: search.evaluations,
-        converged: search.converged,
-    })
+    Ok(mode)
+}
+
+/// The search at its end.
+fn run<'a, S: Solver<&'a dyn Objective, SearchState> + 'a>(
+    objective: &'a dyn Objective,
+    search: S,
+    options: &ModeOptions,
+) -> Result<S, IntegrationError> {
+    let state = |state: SearchState| state.max_iters(options.max_iterations);
+    let executed = Executor::new(objective, search).configure(state).timer(false).run();
+    let no_mode = |error: Error| IntegrationError::NoMode { theta: Vec::new(), reason: error.to_string() };
+    Ok(executed.map_err(no_mode)?.solver)
+}
+
+impl Mode {
+    fn at(theta: Vec<f64>, at: ObjectiveValue, (evaluations, converged): (usize, bool)) -> Self {
+        Self { theta, value: at.value, gradient: at.gradient, evaluations, converged }
+    }
 }
 
 /// BFGS on the negative log-density (Nocedal and Wright 2006, ch. 6), as an argmin solver.
@@ -252,7 +269,7 @@ impl<'a> Solver<&'a dyn Objective, SearchState> for Bfgs {
     }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 

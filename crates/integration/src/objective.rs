@@ -11,6 +11,9 @@ pub struct ObjectiveValue {
     pub gradient: Vec<f64>,
 }
 
+/// Minus the Hessian, row by row.
+pub type Curvature = Vec<Vec<f64>>;
+
 /// A log-density over `θ ∈ ℝᵖ`.
 pub trait Objective: Sync {
     /// `p`.
@@ -21,6 +24,14 @@ pub trait Objective: Sync {
     /// # Errors
     /// Where the density cannot be evaluated; a search takes a shorter step then.
     fn evaluate(&self, theta: &[f64]) -> Result<ObjectiveValue, IntegrationError>;
+
+    /// The same with an estimate of minus the Hessian, `p` rows of `p`, where one costs less than differences of gradients do.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    fn evaluate_curved(&self, theta: &[f64]) -> Result<(ObjectiveValue, Option<Curvature>), IntegrationError> {
+        Ok((self.evaluate(theta)?, None))
+    }
 
     /// The same at several points near the last one, which do not depend on each other.
     fn evaluate_near(&self, thetas: &[Vec<f64>]) -> Vec<Result<ObjectiveValue, IntegrationError>> {

@@ -3,9 +3,10 @@
 
 use laplace::{Sites, ThirdOrder};
 
-use crate::engine::{PointEvaluation, Start};
+use crate::engine::PointEvaluation;
 use crate::hessian::Reparametrisation;
 use crate::profiled::Profiles;
+use crate::start::{End, Start};
 
 /// Distance from the centre at which the axes are evaluated, in standard deviations.
 const REACH: f64 = 2.0;
@@ -32,6 +33,11 @@ impl Skeleton {
     pub(crate) fn new(map: Reparametrisation, mut points: Vec<PointEvaluation>) -> Self {
         let third_order = points.iter_mut().filter_map(|point| point.moments.third_order.take()).collect();
         Self { map, points, third_order }
+    }
+
+    /// Whether `z` lies within its reach on every axis.
+    pub(crate) fn reaches(z: &[f64]) -> bool {
+        z.iter().all(|z| z.abs() <= REACH)
     }
 
     pub(crate) fn centre(&self) -> &PointEvaluation {
@@ -74,16 +80,20 @@ impl Skeleton {
         Profiles::interpolated(&parts?, &weights(&self.map, theta))
     }
 
-    /// Bends the predictions of `start`, which lies at the centre: along each axis a cubic through the modes at its ends, or a
-    /// parabola through the sites.
-    pub(crate) fn bend(&self, start: &mut Start) {
+    /// Bends the predictions of `start`, which lies at the centre, by modes and their slopes at the ends of the axes, which are forgotten
+    /// then, or by parabolas through the sites.
+    pub(crate) fn bend(&mut self, start: &mut Start) {
         let sites: Option<Vec<Sites>> = self.points.iter().map(|point| point.approximation.sites.clone()).collect();
         if let Some(sites) = sites {
             return start.bend_sites(&self.map, sites);
         }
-        let ends =
-            self.points[1..].chunks_exact(2).map(|pair| [0, 1].map(|side| pair[side].approximation.mode.as_slice()));
-        start.bend(&self.map, REACH, ends);
+        fn end(point: &PointEvaluation) -> End<'_> {
+            (&point.approximation.mode, &point.slopes)
+        }
+        let ends: Vec<[End<'_>; 2]> =
+            self.points[1..].chunks_exact(2).map(|pair| [end(&pair[0]), end(&pair[1])]).collect();
+        start.bend(&self.map, REACH, &ends);
+        self.points.iter_mut().for_each(|point| point.slopes = Vec::new());
     }
 }
 

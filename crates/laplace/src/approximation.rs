@@ -94,13 +94,13 @@ impl Approximation {
                 reason: format!("precisions are so large that rounding leaves {rounding:.1e} nats of error"),
             });
         }
+        workspace.prepare_moments(model, theta)?;
         let free = (model.nodes() - model.symbolic().constraints().len()) as f64;
         let log_likelihood = log_density + prior.log_normaliser
             - 0.5 * quadratic
-            - 0.5 * (workspace.factor.log_determinant() - free * (2.0 * PI).ln());
+            - 0.5 * (workspace.log_determinant() - free * (2.0 * PI).ln());
         let mut gradient = vec![0.0; model.free_count()];
         let log_prior = model.log_prior(theta, &mut gradient);
-        workspace.prepare_moments(model, theta)?;
         workspace.add_gradient(model, &owners, &prior, &mut gradient)?;
         let log_posterior = log_likelihood + log_prior;
         if !log_posterior.is_finite() || gradient.iter().any(|g| !g.is_finite()) {
@@ -224,6 +224,16 @@ impl Workspace {
             self.factor.solve_in_place(&mut self.mean_shift, &mut self.solve)?;
         }
         Ok(())
+    }
+
+    /// `log|H|` at the mode; to first order where the factor is not quite there, by `tr(Σ Aᵀ dW A) = Σ vᵢ dwᵢ`.
+    fn log_determinant(&self) -> f64 {
+        let there = self.factor.log_determinant();
+        if !self.keeps_factor {
+            return there;
+        }
+        let changes = self.factored.iter().zip(&self.second).zip(&self.predictor_variance);
+        there + changes.map(|((factored, second), v)| v * (factored - second)).sum::<f64>()
     }
 
     /// `diag(AΣAᵀ)` from the selected inverse.

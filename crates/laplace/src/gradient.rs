@@ -77,16 +77,9 @@ impl Workspace {
     ) -> Result<f64, LaplaceError> {
         let effect = &model.effects()[k].model;
         let (nodes, pattern) = (model.effect_nodes(k), effect.pattern());
-        let derivative = &mut self.precision_derivative[..pattern.nnz()];
-        effect.fill_precision_derivative(theta, index, derivative)?;
-        let covariance = self.inverse.values();
-        let (mut trace, slots) = (0.0, &model.precision_slots[k]);
-        for j in 0..pattern.order() {
-            let (start, end) = (pattern.column_start(j), pattern.column_start(j) + pattern.column(j).len());
-            let off = slots[start + 1..end].iter().zip(&derivative[start + 1..end]);
-            trace += derivative[start] * covariance[slots[start]];
-            trace += 2.0 * off.map(|(&slot, d)| d * covariance[slot]).sum::<f64>();
-        }
+        self.fill_precision_derivative(model, k, theta, index)?;
+        let trace = self.precision_derivative_trace(model, k);
+        let derivative = &self.precision_derivative[..pattern.nnz()];
         let r = &self.deviation[nodes.clone()];
         let w = &self.mean_shift[nodes.clone()];
         // ½ rᵀ∂Q r + wᵀ∂Q r in one pass
@@ -99,6 +92,33 @@ impl Workspace {
             total += pattern.bilinear_form(&self.precision[k], w, slope)?;
         }
         Ok(total)
+    }
+
+    /// `∂Q/∂θ` of effect `k` in one of its hyperparameters into `precision_derivative`.
+    pub(crate) fn fill_precision_derivative(
+        &mut self,
+        model: &LatentGaussianModel,
+        k: usize,
+        theta: &[f64],
+        index: usize,
+    ) -> Result<(), LaplaceError> {
+        let effect = &model.effects()[k].model;
+        let derivative = &mut self.precision_derivative[..effect.pattern().nnz()];
+        Ok(effect.fill_precision_derivative(theta, index, derivative)?)
+    }
+
+    /// `tr(Σ ∂Q)` of what `precision_derivative` holds of effect `k`.
+    pub(crate) fn precision_derivative_trace(&self, model: &LatentGaussianModel, k: usize) -> f64 {
+        let (pattern, slots) = (model.effects()[k].model.pattern(), &model.precision_slots[k]);
+        let (covariance, derivative) = (self.inverse.values(), &self.precision_derivative);
+        let mut trace = 0.0;
+        for j in 0..pattern.order() {
+            let (start, end) = (pattern.column_start(j), pattern.column_start(j) + pattern.column(j).len());
+            let off = slots[start + 1..end].iter().zip(&derivative[start + 1..end]);
+            trace += derivative[start] * covariance[slots[start]];
+            trace += 2.0 * off.map(|(&slot, d)| d * covariance[slot]).sum::<f64>();
+        }
+        trace
     }
 
     /// `∂x*/∂θ` of every free hyperparameter, at the mode that the workspace holds:
@@ -114,8 +134,8 @@ impl Workspace {
             let (nodes, pattern) = (model.effect_nodes(k), effect.pattern());
             let mut slope = vec![0.0; nodes.len()];
             for (index, free) in model.owner_free(Owner::Effect(k)) {
-                let derivative = &mut self.precision_derivative[..pattern.nnz()];
-                effect.fill_precision_derivative(&owners.effects[k], index, derivative)?;
+                self.fill_precision_derivative(model, k, &owners.effects[k], index)?;
+                let derivative = &self.precision_derivative[..pattern.nnz()];
                 let target = &mut out[free][nodes.clone()];
                 pattern.multiply(derivative, &self.deviation[nodes.clone()], target)?;
                 target.iter_mut().for_each(|t| *t = -*t);

@@ -3,6 +3,7 @@
 pub mod approximation;
 pub mod contract;
 pub mod correction;
+mod curvature;
 pub mod design;
 pub mod error;
 pub mod exact;

@@ -52,6 +52,10 @@ pub struct Workspace {
     pub(crate) predictor_variance: Vec<f64>,
     /// `w = Σ ½Aᵀ(ℓ‴∘v)`, the shift from the mode to the mean.
     pub(crate) mean_shift: Vec<f64>,
+    /// `ℓ″` where `H` was factored.
+    pub(crate) factored: Vec<f64>,
+    /// Whether that is not quite at the mode.
+    pub(crate) keeps_factor: bool,
     /// Whether the factor leaves out negative curvatures.
     pub(crate) clipped: bool,
     /// Whether what stands here came from expectation propagation.
@@ -102,6 +106,8 @@ impl Workspace {
             third: rows(),
             fourth: rows(),
             predictor_variance: rows(),
+            factored: rows(),
+            keeps_factor: false,
             derivatives: derivatives.collect(),
             clipped: false,
             propagated: false,
