@@ -51,9 +51,10 @@ impl SelectedInverse {
         let inversion = Inversion { symbolic: &symbolic, factor: &factor.values, parallelism };
         let parts = Parts { panels: &mut self.panels, arena: &mut self.arena, first_value: 0, first_front: 0 };
         parallelism.enter(|| inversion.branch(&symbolic.branch, parts, Above { arena: &[], first_front: 0 }));
-        for (value, &slot) in self.values.iter_mut().zip(&symbolic.slots) {
-            *value = self.panels[slot];
-        }
+        let panels = &self.panels;
+        parallelism.pieces(&mut self.values, (1, GATHERED), &|start, values| {
+            values.iter_mut().zip(&symbolic.slots[start..]).for_each(|(value, &slot)| *value = panels[slot]);
+        });
         Ok(())
     }
 
@@ -204,15 +205,47 @@ impl WithSimd for Rest<'_, '_> {
                 } else {
                     &behind[above.front_start - node.front_start - height * height..][..size]
                 };
-                gather(parent, above.height(), symbolic.relative_rows(node), front, (height, width));
+                let relative = symbolic.relative_rows(node);
+                if parallelism == Parallelism::Sequential || node.below.pow(2) < 2 * COPIED {
+                    gather(parent, above.height(), relative, front, (height, width));
+                } else {
+                    gather_columns(parent, above.height(), relative, front, (height, width), parallelism);
+                }
             }
             let sign = if node.multiplier { -1.0 } else { 1.0 };
             let panel = &factor[node.values_start..node.values_start + height * width];
             invert_panel(simd, panel, (height, width), sign, (&mut *front, &mut *scratch), parallelism);
             let start = node.values_start - self.first_value;
-            self.panels[start..start + height * width].copy_from_slice(&front[..height * width]);
+            let target = &mut self.panels[start..start + height * width];
+            if parallelism == Parallelism::Sequential || target.len() < 2 * COPIED {
+                target.copy_from_slice(&front[..height * width]);
+            } else {
+                let copy = |start: usize, piece: &mut [f64]| piece.copy_from_slice(&front[start..start + piece.len()]);
+                parallelism.pieces(target, (1, COPIED), &copy);
+            }
         }
     }
+}
+
+/// Entries that are worth a thread: copied in order, and gathered from all over.
+const COPIED: usize = 60_000;
+const GATHERED: usize = 20_000;
+
+/// The same for large fronts, columns side by side.
+fn gather_columns(
+    parent: &[f64],
+    parent_height: usize,
+    relative: &[u32],
+    front: &mut [f64],
+    (height, width): Shape,
+    parallelism: Parallelism,
+) {
+    parallelism.pieces(&mut front[width * height..], (height, COPIED), &|start, columns| {
+        for (column, &from) in columns.chunks_exact_mut(height).zip(&relative[start..]) {
+            let source = &parent[from as usize * parent_height..][..parent_height];
+            column[width..].iter_mut().zip(relative).for_each(|(t, &row)| *t = source[row as usize]);
+        }
+    });
 }
 
 /// Scattered fronts up to this order, which stay near the core, fetch each covariance once and mirror it.

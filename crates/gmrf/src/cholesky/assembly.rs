@@ -1,5 +1,7 @@
 //! Which entries of the matrix go where in each panel: a panel is filled just before its elimination, while it is near the core.
 
+use super::Parallelism;
+
 /// The entries of every supernode's panel. Their sources are the values of the precision in pattern order, then what the
 /// constraints add.
 #[derive(Debug, Default)]
@@ -26,22 +28,49 @@ impl Assembly {
             entries[next[s]] = (source, slot - panels[s]);
             next[s] += 1;
         }
+        for s in 0..panels.len() {
+            // in the order of their places, those of one place in the order of their sources
+            entries[starts[s]..starts[s + 1]].sort_by_key(|&(_, place)| place);
+        }
         Self { starts, entries }
     }
 
     /// Fills the panel of supernode `s` from the precision's values and what lies beyond them.
     #[inline(always)]
-    pub(super) fn fill(&self, s: usize, (values, extra): (&[f64], &[f64]), panel: &mut [f64]) {
-        panel.fill(0.0);
-        for &(source, place) in &self.entries[self.starts[s]..self.starts[s + 1]] {
-            panel[place] += if source < values.len() { values[source] } else { extra[source - values.len()] };
+    pub(super) fn fill(
+        &self,
+        s: usize,
+        (values, extra): (&[f64], &[f64]),
+        panel: &mut [f64],
+        parallelism: Parallelism,
+    ) {
+        let entries = &self.entries[self.starts[s]..self.starts[s + 1]];
+        if parallelism == Parallelism::Sequential || panel.len() < 2 * LARGE {
+            return add(entries, (values, extra), 0, panel);
         }
+        parallelism.pieces(panel, (1, LARGE), &|start, piece| {
+            let from = entries.partition_point(|&(_, place)| place < start);
+            let to = entries.partition_point(|&(_, place)| place < start + piece.len());
+            add(&entries[from..to], (values, extra), start, piece);
+        });
+    }
+}
+
+/// Entries of a panel that are worth a thread.
+const LARGE: usize = 50_000;
+
+/// Clears a piece of a panel that starts at `start` and adds its entries.
+#[inline(always)]
+fn add(entries: &[(usize, usize)], (values, extra): (&[f64], &[f64]), start: usize, piece: &mut [f64]) {
+    piece.fill(0.0);
+    for &(source, place) in entries {
+        piece[place - start] += if source < values.len() { values[source] } else { extra[source - values.len()] };
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Assembly;
+    use super::{Assembly, Parallelism};
 
     #[test]
     fn sources_are_added_up_in_their_panels() {
@@ -49,8 +78,8 @@ mod tests {
         let assembly = Assembly::new(&[0, 3], [4, 0, 3, 4].into_iter());
         let (values, extra) = ([1.0, 2.0, 3.0], [10.0]);
         let (mut first, mut second) = ([7.0; 3], [7.0; 2]);
-        assembly.fill(0, (&values, &extra), &mut first);
-        assembly.fill(1, (&values, &extra), &mut second);
+        assembly.fill(0, (&values, &extra), &mut first, Parallelism::Sequential);
+        assembly.fill(1, (&values, &extra), &mut second, Parallelism::Sequential);
         assert_eq!((first, second), ([2.0, 0.0, 0.0], [3.0, 11.0]));
     }
 }

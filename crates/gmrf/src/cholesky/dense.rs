@@ -21,7 +21,7 @@ const SMALL_INVERSE: usize = 48;
 /// Columns that are factored at once in a wide panel.
 const BLOCK: usize = 96;
 /// Multiplications below which a product is not worth splitting among threads.
-pub(super) const SPLIT: f64 = 4e6;
+pub(super) const SPLIT: f64 = 1e6;
 
 /// Height and width of a panel.
 pub(crate) type Shape = (usize, usize);
@@ -264,7 +264,7 @@ fn invert_block(
     let (mut inverse, mut y) = scratch.split_at_row_mut(width);
     inverse.fill(0.0);
     triangular_inverse::invert_lower_triangular(inverse.rb_mut(), l_jj, Par::Seq);
-    let (mut s_jj, mut s_jr, mut s_rj, s_rr) = front.split_at_mut(width, width);
+    let (mut s_jj, s_jr, mut s_rj, s_rr) = front.split_at_mut(width, width);
     let (upper, lower) = (BlockStructure::TriangularUpper, BlockStructure::TriangularLower);
     let full = BlockStructure::Rectangular;
     let transposed = inverse.rb().transpose();
@@ -275,7 +275,21 @@ fn invert_block(
     times_lower(y.rb_mut(), l_rj, inverse.rb(), parallelism);
     multiply(s_rj.rb_mut(), Accum::Replace, s_rr.rb(), y.rb(), -1.0, parallelism);
     multiply(s_jj.rb_mut(), Accum::Add, y.rb().transpose(), s_rj.rb(), -1.0, parallelism);
-    s_jr.copy_from(s_rj.rb().transpose());
+    copy_transposed(s_jr, s_rj.rb(), parallelism);
+}
+
+/// Entries that are worth a thread where they are copied across.
+const TURNED: usize = 20_000;
+
+/// `out = aᵀ`.
+fn copy_transposed(mut out: MatMut<'_, f64>, a: MatRef<'_, f64>, parallelism: Parallelism) {
+    if parallelism == Parallelism::Sequential || out.nrows() * out.ncols() < 2 * TURNED || out.ncols() < 2 {
+        out.copy_from(a.transpose());
+        return;
+    }
+    let at = out.ncols() / 2;
+    let ((left, right), (top, bottom)) = (out.split_at_col_mut(at), a.split_at_row(at));
+    parallelism.join(|| copy_transposed(left, top, parallelism), || copy_transposed(right, bottom, parallelism));
 }
 
 /// `out = a l` with `l` lower triangular; rows are independent.

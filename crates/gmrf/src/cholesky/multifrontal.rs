@@ -88,7 +88,7 @@ impl Multifrontal<'_> {
         let (height, width, below) = (node.height(), node.width, node.below);
         let start = node.values_start - parts.first_value;
         let panel = &mut parts.values[start..start + height * width];
-        symbolic.assembly.fill(s, self.sources, panel);
+        symbolic.assembly.fill(s, self.sources, panel, self.parallelism);
         let place = if below == 0 { 0 } else { node.update_start - parts.first_update };
         let (before, rest) = parts.arena.split_at_mut(place);
         let (update, behind) = rest.split_at_mut(below * below);
@@ -99,6 +99,8 @@ impl Multifrontal<'_> {
         let least = &mut parts.least[node.first - parts.first_position..][..width];
         let sign = prepare(node, panel, least);
         factor_panel(simd, panel, (height, width), least, self.parallelism).map_err(|column| node.first + column)?;
+        // for the determinant, while they are near the core
+        least.iter_mut().enumerate().for_each(|(k, pivot)| *pivot = panel[k * (height + 1)]);
         schur_update(simd, panel, (height, width), sign, update, self.parallelism);
         let front = Front { panel: &mut [], update, shape: (height, width), columns: width..height };
         updates.add_all(children, front, self.parallelism);
@@ -156,24 +158,35 @@ struct Front<'a> {
     columns: Range<usize>,
 }
 
-/// Entries of the children's updates above which a panel's columns are shared among threads.
+/// Entries of the children's updates above which a front's columns are shared among threads.
 const SHARED: usize = 100_000;
+/// Entries that a visit to a child costs.
+const VISIT: usize = 128;
 
 impl Updates<'_> {
     /// Adds the children's updates in order; which columns a thread takes does not matter to any sum.
     #[inline(always)]
     fn add_all(self, children: &[usize], front: Front<'_>, parallelism: Parallelism) {
         let entries = || children.iter().map(|&child| self.symbolic.supernodes[child].below.pow(2)).sum::<usize>();
-        let (height, width) = front.shape;
-        if parallelism == Parallelism::Sequential || front.columns != (0..width) || width < 2 || entries() < SHARED {
+        if parallelism == Parallelism::Sequential || front.columns.is_empty() || entries() < SHARED {
             return self.add(children, front);
         }
-        // the columns on the left are longer in the lower triangle
-        let at = (width / 3).max(1);
-        let (left, right) = front.panel.split_at_mut(at * height);
-        let left = Front { panel: left, update: &mut [], shape: front.shape, columns: 0..at };
-        let right = Front { panel: right, update: &mut [], shape: front.shape, columns: at..width };
-        parallelism.join(|| self.add(children, left), || self.add(children, right));
+        let (height, width) = front.shape;
+        let first = front.columns.start;
+        // every piece visits all children
+        let worth = (SHARED / 2).max(VISIT * children.len());
+        let least = (height - first) * (front.columns.len() * worth / entries()).max(1);
+        if first < width {
+            parallelism.pieces(front.panel, (height, least), &|start, panel| {
+                let columns = first + start..first + start + panel.len() / height;
+                self.add(children, Front { panel, update: &mut [], shape: front.shape, columns });
+            });
+        } else {
+            parallelism.pieces(front.update, (height - width, least), &|start, update| {
+                let columns = first + start..first + start + update.len() / (height - width);
+                self.add(children, Front { panel: &mut [], update, shape: front.shape, columns });
+            });
+        }
     }
 
     #[inline(always)]

@@ -35,4 +35,49 @@ impl Parallelism {
             Parallelism::Tree => rayon::join(a, b),
         }
     }
+
+    /// Calls `work` with pieces of `slice` and where each starts, in `unit`s of the slice; pieces of fewer than `least` entries are not
+    /// cut. What a piece holds must not depend on where it was cut.
+    pub(crate) fn pieces<T: Send>(
+        self,
+        slice: &mut [T],
+        (unit, least): (usize, usize),
+        work: &(impl Fn(usize, &mut [T]) + Sync),
+    ) {
+        self.pieces_from(0, slice, (unit, least), work);
+    }
+
+    fn pieces_from<T: Send>(
+        self,
+        start: usize,
+        slice: &mut [T],
+        (unit, least): (usize, usize),
+        work: &(impl Fn(usize, &mut [T]) + Sync),
+    ) {
+        let units = slice.len() / unit.max(1);
+        if self == Self::Sequential || slice.len() < 2 * least || units < 2 {
+            return work(start, slice);
+        }
+        let at = units / 2;
+        let (left, right) = slice.split_at_mut(at * unit);
+        self.join(
+            || self.pieces_from(start, left, (unit, least), work),
+            || self.pieces_from(start + at, right, (unit, least), work),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Parallelism;
+
+    #[test]
+    fn pieces_cover_a_slice_in_whole_units() {
+        let mut found = vec![0; 35];
+        Parallelism::Tree.pieces(&mut found, (5, 7), &|start, piece| {
+            assert_eq!(piece.len() % 5, 0);
+            piece.iter_mut().enumerate().for_each(|(k, value)| *value = 5 * start + k);
+        });
+        assert_eq!(found, (0..35).collect::<Vec<usize>>());
+    }
 }
