@@ -8,7 +8,7 @@ use laplace::PropagationOptions;
 use crate::engine::{Engine, PointEvaluation};
 use crate::error::IntegrationError;
 use crate::executor::Executor;
-use crate::exploration::Exploration;
+use crate::exploration::{Exploration, Integrated};
 use crate::hessian::{Reparametrisation, difference_points};
 use crate::mode::maximise;
 use crate::posterior::ExploreOptions;
@@ -67,6 +67,7 @@ impl<'a> Exploration<'a> {
             with_second_order: false,
             mode,
             mode_time: Duration::ZERO,
+            declined: false,
             approximation: Chosen { rung, reason: format!("as asked for{words}") },
             requested,
         };
@@ -98,6 +99,7 @@ impl<'a> Exploration<'a> {
                 }
                 Err(failure) => {
                     let (mut laplace, error) = *failure;
+                    laplace.declined = true;
                     laplace.approximation.reason = format!("{words}, but expectation propagation failed: {error}");
                     Ok(laplace)
                 }
@@ -111,6 +113,34 @@ impl<'a> Exploration<'a> {
         // a selected inverse is two factors
         let iteration = 3.0 * model.symbolic().operations() + ROW * model.rows() as f64;
         if ITERATIONS * iteration < AFFORDABLE { ESCALATES } else { ESCALATES_AT_ANY_COST }
+    }
+
+    /// The average share over a design by expansion, where it calls for expectation propagation though the one at the mode did not: the
+    /// terms of a flat density may grow away from it.
+    pub(crate) fn calls_for_propagation(&self, found: &Integrated) -> Option<f64> {
+        let may = self.options.rung.is_none() && self.approximation.rung == Rung::SimplifiedLaplace && !self.declined;
+        if !may || self.engine.model().is_gaussian() || found.evaluated.points.len() < 2 {
+            return None;
+        }
+        let shares = found.evaluated.points.iter().map(|point| point.moments.second_order.share());
+        let share: f64 = shares.zip(&found.weights).map(|(share, weight)| share * weight).sum();
+        (share >= self.escalates_from()).then_some(share)
+    }
+
+    /// The exploration by expectation propagation because of the average share; where it fails, what there was, with the reason.
+    pub(crate) fn propagated_from_design(self, share: f64) -> Result<Self, Box<Self>> {
+        let words = format!("the second-order terms are {share:.3} nats for each effective parameter on average");
+        match self.propagated(Instant::now()) {
+            Ok(mut propagated) => {
+                propagated.approximation.reason = format!("{words}: too many for an expansion");
+                Ok(propagated)
+            }
+            Err(failure) => {
+                let (mut laplace, error) = *failure;
+                laplace.approximation.reason = format!("{words}, but expectation propagation failed: {error}");
+                Err(Box::new(laplace))
+            }
+        }
     }
 
     /// The exploration by expectation propagation, from the mode found so far; where it fails, what there was.

@@ -59,6 +59,8 @@ pub(crate) struct Exploration<'a> {
     pub(crate) mode: Mode,
     pub(crate) mode_time: Duration,
     pub(crate) approximation: Chosen,
+    /// Whether expectation propagation was tried in vain.
+    pub(crate) declined: bool,
     /// The nodes whose densities are found by Laplace's method.
     pub(crate) requested: Option<Requested>,
 }
@@ -84,6 +86,12 @@ impl Exploration<'_> {
         let started = Instant::now();
         let (strategy, name) = self.strategy();
         let mut found = self.integrate(strategy, name)?;
+        if let Some(share) = self.calls_for_propagation(&found) {
+            self = match self.propagated_from_design(share) {
+                Ok(propagated) => return propagated.finish(),
+                Err(laplace) => *laplace,
+            };
+        }
         if self.options.strategy == Strategy::Automatic && strategy == Strategy::CentralComposite {
             found = self.refined(found)?;
         }

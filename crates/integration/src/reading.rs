@@ -52,12 +52,22 @@ impl Reading {
     }
 }
 
+/// Operations of a complete correction, some tens of milliseconds, that are spent at every point.
+const CHEAP: f64 = 2e7;
+
 impl Exploration<'_> {
+    /// Whether every point of a design has its own complete correction: where clusters of a few binary data are explained by one
+    /// variance, the sums over pairs grow by orders of magnitude from one end of the design to the other, and no parabola follows.
+    fn is_complete_everywhere(&self) -> bool {
+        let model = self.engine.model();
+        self.engine.propagates() && self.map.mode.len() == 1 && Moments::complete_work(model) < CHEAP
+    }
+
     /// What is read at `theta`: on the rungs that have them, what costs most interpolated from the skeleton where there is one.
     pub(crate) fn reading(&self, theta: &[f64]) -> Reading {
         let correction = || match &self.skeleton {
-            Some(skeleton) => Correction::Given(skeleton.third_order(theta)),
-            None => Correction::Complete,
+            Some(skeleton) if !self.is_complete_everywhere() => Correction::Given(skeleton.third_order(theta)),
+            _ => Correction::Complete,
         };
         match self.approximation.rung {
             Rung::Gaussian => Reading::Expansion(Correction::None),

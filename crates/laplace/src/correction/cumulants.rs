@@ -12,6 +12,12 @@ const NEIGHBOURS: usize = 64;
 /// Rows whose covariances are solved for together.
 const BLOCK: usize = 16;
 
+/// Operations of the exact sums.
+pub(super) fn exact_work(model: &LatentGaussianModel) -> f64 {
+    let per_row = 4 * model.symbolic().factor_values() + model.nodes() + model.design().nnz();
+    model.rows() as f64 * per_row as f64
+}
+
 /// Third cumulants of every node and predictor and the sum over pairs of rows.
 pub(super) struct ThirdCumulants {
     /// `κ₃` of every node.
@@ -31,8 +37,7 @@ impl ThirdCumulants {
     }
 
     pub(super) fn compute(model: &LatentGaussianModel, workspace: &mut Workspace) -> Result<Self, LaplaceError> {
-        let per_row = 4 * model.symbolic().factor_values() + model.nodes() + model.design().nnz();
-        if model.rows() as f64 * per_row as f64 <= EXACT_WORK {
+        if exact_work(model) <= EXACT_WORK {
             Self::exact(model, workspace)
         } else {
             Ok(Self::of_neighbours(model, workspace))

@@ -142,6 +142,11 @@ impl Moments {
         Self::around(model, &approximation.mode, workspace, correction)
     }
 
+    /// Operations of a complete correction with exact sums over all pairs of rows.
+    pub fn complete_work(model: &LatentGaussianModel) -> f64 {
+        super::cumulants::exact_work(model)
+    }
+
     /// Those of the Gaussian with this mean whose selected inverse and predictors the workspace holds.
     pub(crate) fn of_gaussian(
         model: &LatentGaussianModel,
