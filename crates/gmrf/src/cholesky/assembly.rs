@@ -12,25 +12,36 @@ pub(crate) struct Assembly {
     entries: Vec<(usize, usize)>,
 }
 
+/// Where an entry of the matrix goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Among the values of `L`.
+    pub(super) slot: usize,
+    /// Whose panel that lies in.
+    pub(super) supernode: u32,
+}
+
 impl Assembly {
-    /// From the place of every source among the values of `L`; panel `s` starts at `panels[s]`.
-    pub(super) fn new(panels: &[usize], slots: impl Iterator<Item = usize> + Clone) -> Self {
-        let owner = |slot: usize| panels.partition_point(|&start| start <= slot) - 1;
+    /// From the place of every source; panel `s` starts at `panels[s]` among the values of `L`.
+    pub(super) fn new(panels: &[usize], places: &[Place]) -> Self {
         let mut starts = vec![0; panels.len() + 1];
-        slots.clone().for_each(|slot| starts[owner(slot) + 1] += 1);
+        places.iter().for_each(|place| starts[place.supernode as usize + 1] += 1);
         for s in 0..panels.len() {
             starts[s + 1] += starts[s];
         }
         let mut next = starts.clone();
-        let mut entries = vec![(0, 0); starts[panels.len()]];
-        for (source, slot) in slots.enumerate() {
-            let s = owner(slot);
-            entries[next[s]] = (source, slot - panels[s]);
+        let mut entries = vec![(0, 0); places.len()];
+        for (source, place) in places.iter().enumerate() {
+            let s = place.supernode as usize;
+            entries[next[s]] = (source, place.slot - panels[s]);
             next[s] += 1;
         }
         for s in 0..panels.len() {
-            // in the order of their places, those of one place in the order of their sources
-            entries[starts[s]..starts[s + 1]].sort_by_key(|&(_, place)| place);
+            let length = panels.get(s + 1).map_or(usize::MAX, |end| end - panels[s]);
+            if length >= 2 * LARGE {
+                // for their pieces, those of one place in the order of their sources
+                entries[starts[s]..starts[s + 1]].sort_unstable_by_key(|&(source, place)| (place, source));
+            }
         }
         Self { starts, entries }
     }
@@ -70,12 +81,13 @@ fn add(entries: &[(usize, usize)], (values, extra): (&[f64], &[f64]), start: usi
 
 #[cfg(test)]
 mod tests {
-    use super::{Assembly, Parallelism};
+    use super::{Assembly, Parallelism, Place};
 
     #[test]
     fn sources_are_added_up_in_their_panels() {
         // panels of 3 and 2 values; the last source adds to the place of the first
-        let assembly = Assembly::new(&[0, 3], [4, 0, 3, 4].into_iter());
+        let places = [(4, 1), (0, 0), (3, 1), (4, 1)].map(|(slot, supernode)| Place { slot, supernode });
+        let assembly = Assembly::new(&[0, 3], &places);
         let (values, extra) = ([1.0, 2.0, 3.0], [10.0]);
         let (mut first, mut second) = ([7.0; 3], [7.0; 2]);
         assembly.fill(0, (&values, &extra), &mut first, Parallelism::Sequential);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::assembly::Assembly;
+use super::assembly::{Assembly, Place};
 use super::dense::SPLIT;
 use super::elimination::EliminationTree;
 use super::kkt::{Kkt, TrailingConstraint, check_support, log_det_gram, pairs};
@@ -250,20 +250,22 @@ impl SymbolicFactor {
             owner[node.first..node.first + node.width].fill(s as u32);
         }
         let pattern = self.pattern.clone();
-        self.slots = pattern.entries().map(|(i, j)| self.slot(&owner, self.position[i], self.position[j])).collect();
+        let mut places: Vec<Place> =
+            pattern.entries().map(|(i, j)| self.slot(&owner, self.position[i], self.position[j])).collect();
+        self.slots = places.iter().map(|place| place.slot).collect();
         let n = pattern.order();
-        let constraint_slots: Vec<usize> = (0..self.constraints.len())
+        let constraint_places: Vec<Place> = (0..self.constraints.len())
             .flat_map(|k| self.constraints.row(k).0.iter().map(move |&i| (n + k, i)))
             .map(|(k, i)| self.slot(&owner, self.position[k], self.position[i]))
             .collect();
         self.constraint_values =
             (0..self.constraints.len()).flat_map(|k| self.constraints.row(k).1.iter().copied()).collect();
-        let mut product_slots = Vec::new();
+        places.extend(constraint_places);
         for &k in trailing {
             let (columns, values) = self.constraints.row(k);
-            let start = self.constraint_values.len() + product_slots.len();
+            let start = places.len() - self.slots.len();
             let place = |i: usize| self.position[columns[i]];
-            product_slots.extend(pairs(columns.len()).map(|(a, b)| self.slot(&owner, place(a), place(b))));
+            places.extend(pairs(columns.len()).map(|(a, b)| self.slot(&owner, place(a), place(b))));
             self.trailing.push(TrailingConstraint {
                 diagonal: columns.iter().map(|&i| pattern.column_start(i)).collect(),
                 start,
@@ -271,15 +273,15 @@ impl SymbolicFactor {
             });
         }
         let panels: Vec<usize> = self.supernodes.iter().map(|node| node.values_start).collect();
-        let slots = self.slots.iter().chain(&constraint_slots).chain(&product_slots).copied();
-        self.assembly = Assembly::new(&panels, slots);
-        self.constraint_values.resize(self.constraint_values.len() + product_slots.len(), 0.0);
+        self.assembly = Assembly::new(&panels, &places);
+        self.constraint_values.resize(places.len() - self.slots.len(), 0.0);
     }
 
-    fn slot(&self, owner: &[u32], p: usize, q: usize) -> usize {
+    fn slot(&self, owner: &[u32], p: usize, q: usize) -> Place {
         let (row, column) = (p.max(q), p.min(q));
-        let node = &self.supernodes[owner[column] as usize];
-        self.place(node, row, column).expect("every entry lies in the factor's structure")
+        let supernode = owner[column];
+        let slot = self.place(&self.supernodes[supernode as usize], row, column);
+        Place { slot: slot.expect("every entry lies in the factor's structure"), supernode }
     }
 
     /// The place of entry `(row, column)` of the factor, in positions, `node` the owner of the column.
