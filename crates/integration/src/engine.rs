@@ -293,7 +293,9 @@ impl Engine<'_> {
             else {
                 return Vec::new();
             };
-            nodes.iter().map_while(|&node| found.profile(self.model, workspace, node, ts).ok()).collect()
+            let (model, workspace): (_, &Workspace) = (self.model, workspace);
+            let profile = |k: usize| found.profile(model, workspace, nodes[k], ts).ok();
+            map(self.executor, nodes.len(), profile).into_iter().map_while(|profile| profile).collect()
         })
     }
 }

@@ -90,7 +90,7 @@ fn of_two_nodes_it_is_far_nearer_to_quadrature_than_the_gaussian() {
         let (found, mut workspace) = evaluate(&model, &[]);
         let exact = found.conditional_profiles(&model, &mut workspace, &[0], (&TS, Determinant::Exact)).unwrap();
         let updated = found.conditional_profiles(&model, &mut workspace, &[0], (&TS, Determinant::Updated)).unwrap();
-        let (sd, _) = found.profile(&model, &mut workspace, 0, &[0.0]).unwrap();
+        let (sd, _) = found.profile(&model, &workspace, 0, &[0.0]).unwrap();
         let origin = pair.log_marginal(found.mode[0]);
         let mut worst = [0.0_f64; 3];
         for (k, t) in TS.iter().enumerate() {
@@ -114,10 +114,10 @@ fn nothing_moves_where_the_likelihood_is_gaussian_and_the_workspace_is_left_as_i
         let model = model(kind, chain, 0.01);
         let theta: Vec<f64> = (0..model.free_count()).map(|j| 0.4 - 0.3 * j as f64).collect();
         let (found, mut workspace) = evaluate(&model, &theta);
-        let before = found.profile(&model, &mut workspace, 2, &TS).unwrap();
+        let before = found.profile(&model, &workspace, 2, &TS).unwrap();
         let nodes: Vec<usize> = (0..model.nodes()).collect();
         let logs = found.conditional_profiles(&model, &mut workspace, &nodes, (&TS, Determinant::Exact)).unwrap();
-        assert_eq!(before, found.profile(&model, &mut workspace, 2, &TS).unwrap());
+        assert_eq!(before, found.profile(&model, &workspace, 2, &TS).unwrap());
         let largest = logs.iter().flatten().fold(0.0_f64, |a, log| a.max(log.abs()));
         assert_eq!(kind == Kind::Gaussian, largest == 0.0, "{largest}");
         assert!(largest < 5.0 && logs.iter().flatten().all(|log| log.is_finite()));

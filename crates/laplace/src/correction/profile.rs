@@ -29,7 +29,7 @@ impl Approximation {
     pub fn profile(
         &self,
         model: &LatentGaussianModel,
-        workspace: &mut Workspace,
+        workspace: &Workspace,
         node: usize,
         ts: &[f64],
     ) -> Result<(f64, Vec<f64>), LaplaceError> {
@@ -37,7 +37,7 @@ impl Approximation {
         let owners = OwnerThetas::new(model, &self.theta);
         let mut column = vec![0.0; model.nodes()];
         column[node] = 1.0;
-        workspace.factor.solve_in_place(&mut column, &mut workspace.solve)?;
+        workspace.factor.solve_in_place(&mut column, &mut vec![0.0; workspace.factor.work_length()])?;
         let sd = column[node].max(0.0).sqrt();
         let mut logs = vec![0.0; ts.len()];
         if sd == 0.0 {
