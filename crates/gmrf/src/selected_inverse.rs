@@ -206,23 +206,15 @@ impl WithSimd for Rest<'_, '_> {
                     &behind[above.front_start - node.front_start - height * height..][..size]
                 };
                 let relative = symbolic.relative_rows(node);
-                if parallelism == Parallelism::Sequential || node.below.pow(2) < 2 * COPIED {
-                    gather(parent, above.height(), relative, front, (height, width));
-                } else {
-                    gather_columns(parent, above.height(), relative, front, (height, width), parallelism);
-                }
+                gather((parent, above.height()), relative, front, (height, width), parallelism);
             }
             let sign = if node.multiplier { -1.0 } else { 1.0 };
             let panel = &factor[node.values_start..node.values_start + height * width];
             invert_panel(simd, panel, (height, width), sign, (&mut *front, &mut *scratch), parallelism);
             let start = node.values_start - self.first_value;
             let target = &mut self.panels[start..start + height * width];
-            if parallelism == Parallelism::Sequential || target.len() < 2 * COPIED {
-                target.copy_from_slice(&front[..height * width]);
-            } else {
-                let copy = |start: usize, piece: &mut [f64]| piece.copy_from_slice(&front[start..start + piece.len()]);
-                parallelism.pieces(target, (1, COPIED), &copy);
-            }
+            let copy = |start: usize, piece: &mut [f64]| piece.copy_from_slice(&front[start..start + piece.len()]);
+            parallelism.pieces(target, (1, COPIED), &copy);
         }
     }
 }
@@ -231,45 +223,36 @@ impl WithSimd for Rest<'_, '_> {
 const COPIED: usize = 60_000;
 const GATHERED: usize = 20_000;
 
-/// The same for large fronts, columns side by side.
-fn gather_columns(
-    parent: &[f64],
-    parent_height: usize,
-    relative: &[u32],
-    front: &mut [f64],
-    (height, width): Shape,
-    parallelism: Parallelism,
-) {
-    parallelism.pieces(&mut front[width * height..], (height, COPIED), &|start, columns| {
-        for (column, &from) in columns.chunks_exact_mut(height).zip(&relative[start..]) {
-            let source = &parent[from as usize * parent_height..][..parent_height];
-            column[width..].iter_mut().zip(relative).for_each(|(t, &row)| *t = source[row as usize]);
-        }
-    });
-}
-
 /// Scattered fronts up to this order, which stay near the core, fetch each covariance once and mirror it.
 const MIRRORED: usize = 64;
 
 /// The trailing block of a front from its parent's front, both triangles.
 #[inline(always)]
-fn gather(parent: &[f64], parent_height: usize, relative: &[u32], front: &mut [f64], (height, width): Shape) {
+fn gather(
+    (parent, parent_height): (&[f64], usize),
+    relative: &[u32],
+    front: &mut [f64],
+    (height, width): Shape,
+    parallelism: Parallelism,
+) {
     let size = relative.len();
     let (first, last) = (relative[0] as usize, relative[size - 1] as usize);
     let contiguous = last - first == size - 1;
-    for (k, &column) in relative.iter().enumerate() {
-        let source = &parent[column as usize * parent_height..(column as usize + 1) * parent_height];
-        let start = (width + k) * height + width;
-        if contiguous {
-            front[start..start + size].copy_from_slice(&source[first..=last]);
-            continue;
-        }
-        if size > MIRRORED {
-            for (t, &row) in front[start..start + size].iter_mut().zip(relative) {
-                *t = source[row as usize];
+    let source = |column: u32| &parent[column as usize * parent_height..(column as usize + 1) * parent_height];
+    if contiguous || size > MIRRORED {
+        return parallelism.pieces(&mut front[width * height..], (height, COPIED), &|start, columns| {
+            for (column, &from) in columns.chunks_exact_mut(height).zip(&relative[start..]) {
+                let (source, target) = (source(from), &mut column[width..]);
+                if contiguous {
+                    target.copy_from_slice(&source[first..=last]);
+                } else {
+                    target.iter_mut().zip(relative).for_each(|(t, &row)| *t = source[row as usize]);
+                }
             }
-            continue;
-        }
+        });
+    }
+    for (k, &column) in relative.iter().enumerate() {
+        let (source, start) = (source(column), (width + k) * height + width);
         let (target, later) = front[start + k..].split_at_mut(size - k);
         for (t, &row) in target.iter_mut().zip(&relative[k..]) {
             *t = source[row as usize];

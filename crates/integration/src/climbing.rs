@@ -92,18 +92,7 @@ impl<'a> Exploration<'a> {
                 self.approximation.reason = format!("{words}: small");
                 Ok(self)
             }
-            None => match self.propagated(started) {
-                Ok(mut propagated) => {
-                    propagated.approximation.reason = format!("{words}: too many for an expansion");
-                    Ok(propagated)
-                }
-                Err(failure) => {
-                    let (mut laplace, error) = *failure;
-                    laplace.declined = true;
-                    laplace.approximation.reason = format!("{words}, but expectation propagation failed: {error}");
-                    Ok(laplace)
-                }
-            },
+            None => Ok(self.propagated_for(&words, started).unwrap_or_else(|laplace| *laplace)),
         }
     }
 
@@ -115,28 +104,29 @@ impl<'a> Exploration<'a> {
         if ITERATIONS * iteration < AFFORDABLE { ESCALATES } else { ESCALATES_AT_ANY_COST }
     }
 
-    /// The average share over a design by expansion, where it calls for expectation propagation though the one at the mode did not: the
-    /// terms of a flat density may grow away from it.
-    pub(crate) fn calls_for_propagation(&self, found: &Integrated) -> Option<f64> {
+    /// Why the average share over a design by expansion calls for expectation propagation though the one at the mode did not: the terms of
+    /// a flat density may grow away from it.
+    pub(crate) fn calls_for_propagation(&self, found: &Integrated) -> Option<String> {
         let may = self.options.rung.is_none() && self.approximation.rung == Rung::SimplifiedLaplace && !self.declined;
         if !may || self.engine.model().is_gaussian() || found.evaluated.points.len() < 2 {
             return None;
         }
         let shares = found.evaluated.points.iter().map(|point| point.moments.second_order.share());
         let share: f64 = shares.zip(&found.weights).map(|(share, weight)| share * weight).sum();
-        (share >= self.escalates_from()).then_some(share)
+        let words = || format!("the second-order terms are {share:.3} nats for each effective parameter on average");
+        (share >= self.escalates_from()).then(words)
     }
 
-    /// The exploration by expectation propagation because of the average share; where it fails, what there was, with the reason.
-    pub(crate) fn propagated_from_design(self, share: f64) -> Result<Self, Box<Self>> {
-        let words = format!("the second-order terms are {share:.3} nats for each effective parameter on average");
-        match self.propagated(Instant::now()) {
+    /// The exploration by expectation propagation because of what `words` say; where it fails, what there was; either with the reason.
+    pub(crate) fn propagated_for(self, words: &str, started: Instant) -> Result<Self, Box<Self>> {
+        match self.propagated(started) {
             Ok(mut propagated) => {
                 propagated.approximation.reason = format!("{words}: too many for an expansion");
                 Ok(propagated)
             }
             Err(failure) => {
                 let (mut laplace, error) = *failure;
+                laplace.declined = true;
                 laplace.approximation.reason = format!("{words}, but expectation propagation failed: {error}");
                 Err(Box::new(laplace))
             }

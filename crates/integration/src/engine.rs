@@ -125,7 +125,7 @@ impl<'a> Engine<'a> {
     fn batch<T: Send>(&self, tasks: usize, work: impl Fn(usize, &mut Workspace) -> T + Sync) -> Vec<T> {
         let concurrency = self.concurrency(tasks);
         let executor = if concurrency == 1 { &Sequential } else { self.executor };
-        // factors use the threads that are left: all tasks have begun then, and a thread that waits for a share cannot begin another
+        // factors use the threads that are left; a thread that waits for a share may begin another task, of which there are fewer than threads
         let idle = concurrency < self.executor.threads();
         map(executor, tasks, |i| self.lease(idle, |workspace| work(i, workspace)))
     }
@@ -202,10 +202,9 @@ impl<'a> Engine<'a> {
     ) -> Result<(Approximation, Start, Option<Curvature>), IntegrationError> {
         self.lease(true, |workspace| {
             let approximation = self.approximate_in(workspace, theta, (start, None), &self.newton)?;
-            // a quadratic is climbed in one step from anywhere, and sites need no mode
-            let derivatives = match (self.model.is_gaussian() || self.propagates()) && !curved {
-                true => Vec::new(),
-                false => approximation.mode_derivatives(self.model, workspace)?,
+            let derivatives = match self.starts_from_a_mode() || curved {
+                true => approximation.mode_derivatives(self.model, workspace)?,
+                false => Vec::new(),
             };
             let curvature = match curved {
                 // a search goes on without
@@ -215,6 +214,11 @@ impl<'a> Engine<'a> {
             let (mode, sites) = (approximation.mode.clone(), approximation.sites.clone().into_iter().collect());
             Ok((approximation, Start::new(theta, (mode, derivatives), sites), curvature))
         })
+    }
+
+    /// Whether it matters where a search for the mode starts: a quadratic is climbed in one step from anywhere, and sites need no mode.
+    pub(crate) fn starts_from_a_mode(&self) -> bool {
+        !self.model.is_gaussian() && !self.propagates()
     }
 
     /// Whether an estimate of the curvature costs less than differences of gradients do.

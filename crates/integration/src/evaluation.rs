@@ -56,7 +56,8 @@ impl Exploration<'_> {
         let p = self.map.mode.len();
         let mut grid = GridExploration::new(p, options, self.with_second_order);
         let mut found: Known<PointEvaluation> = Known::new();
-        let directions = directions(p);
+        let guesses = self.engine.starts_from_a_mode();
+        let directions = if guesses { directions(p) } else { Vec::new() };
         let index = |z: &[f64]| z.iter().map(|z| (z / options.step).round() as i32).collect::<Vec<i32>>();
         loop {
             let batch = grid.next_batch();
@@ -64,9 +65,9 @@ impl Exploration<'_> {
                 break;
             }
             let known = |index: &[i32]| found.get(index).map(|point| point.approximation.mode.as_slice());
-            let guess = |z: &[f64]| match Skeleton::reaches(z) {
-                true => None,
-                false => extrapolated(known, &index(z), &directions),
+            let guess = |z: &[f64]| match guesses && !Skeleton::reaches(z) {
+                true => extrapolated(known, &index(z), &directions),
+                false => None,
             };
             let results = self.evaluate_from(&batch, false, &guess);
             let value = |point: &PointEvaluation| GridValue {

@@ -86,8 +86,10 @@ impl Exploration<'_> {
         let started = Instant::now();
         let (strategy, name) = self.strategy();
         let mut found = self.integrate(strategy, name)?;
-        if let Some(share) = self.calls_for_propagation(&found) {
-            self = match self.propagated_from_design(share) {
+        if let Some(words) = self.calls_for_propagation(&found) {
+            // what went before belongs to the way to the mode
+            let begun = started.checked_sub(self.mode_time).unwrap_or(started);
+            self = match self.propagated_for(&words, begun) {
                 Ok(propagated) => return propagated.finish(),
                 Err(laplace) => *laplace,
             };

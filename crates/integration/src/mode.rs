@@ -71,12 +71,13 @@ pub fn maximise(objective: &dyn Objective, initial: &[f64], options: &ModeOption
     }
     let mode = match curvature {
         Some(curvature) => {
-            let search = run(objective, TrustRegion::new(initial.to_vec(), start, curvature, *options), options)?;
+            let search = TrustRegion::new(initial.to_vec(), start, curvature, *options);
+            let search = run(objective, search, initial, options)?;
             Mode::at(search.theta, search.current, (search.evaluations, search.converged))
         }
         None => {
             let search = Bfgs::new(initial.to_vec(), start, *options).with_curvature(objective);
-            let search = run(objective, search, options)?;
+            let search = run(objective, search, initial, options)?;
             Mode::at(search.theta, search.current, (search.evaluations, search.converged))
         }
     };
@@ -91,11 +92,12 @@ pub fn maximise(objective: &dyn Objective, initial: &[f64], options: &ModeOption
 fn run<'a, S: Solver<&'a dyn Objective, SearchState> + 'a>(
     objective: &'a dyn Objective,
     search: S,
+    initial: &[f64],
     options: &ModeOptions,
 ) -> Result<S, IntegrationError> {
     let state = |state: SearchState| state.max_iters(options.max_iterations);
     let executed = Executor::new(objective, search).configure(state).timer(false).run();
-    let no_mode = |error: Error| IntegrationError::NoMode { theta: Vec::new(), reason: error.to_string() };
+    let no_mode = |error: Error| IntegrationError::NoMode { theta: initial.to_vec(), reason: error.to_string() };
     Ok(executed.map_err(no_mode)?.solver)
 }
 
@@ -170,8 +172,7 @@ impl Bfgs {
                 }
             };
             let gain = value.value - self.current.value;
-            let rounding = 1e-11 * (1.0 + self.current.value.abs());
-            if gain >= SUFFICIENT_INCREASE * length * slope - rounding {
+            if gain >= SUFFICIENT_INCREASE * length * slope - rounding(self.current.value) {
                 return Some((trial, value));
             }
             let interpolated = 0.5 * slope * length * length / (slope * length - gain);
@@ -259,14 +260,24 @@ impl<'a> Solver<&'a dyn Objective, SearchState> for Bfgs {
     }
 
     fn terminate(&mut self, _state: &SearchState) -> TerminationStatus {
-        if self.converged {
-            TerminationStatus::Terminated(TerminationReason::SolverConverged)
-        } else if self.stalled {
-            TerminationStatus::Terminated(TerminationReason::SolverExit("no step increases the log-density".into()))
-        } else {
-            TerminationStatus::NotTerminated
-        }
+        status(self.converged, self.stalled)
     }
+}
+
+/// Whether a search goes on.
+pub(crate) fn status(converged: bool, stalled: bool) -> TerminationStatus {
+    if converged {
+        TerminationStatus::Terminated(TerminationReason::SolverConverged)
+    } else if stalled {
+        TerminationStatus::Terminated(TerminationReason::SolverExit("no step increases the log-density".into()))
+    } else {
+        TerminationStatus::NotTerminated
+    }
+}
+
+/// Rounding error of a log-density.
+pub(crate) fn rounding(value: f64) -> f64 {
+    1e-11 * (1.0 + value.abs())
 }
 
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {

@@ -1,10 +1,10 @@
 //! Newton's method inside a trust region, for objectives that estimate their curvature: one evaluation a step.
 
-use argmin::core::{Error, KV, Problem, Solver, TerminationReason, TerminationStatus};
+use argmin::core::{Error, KV, Problem, Solver, TerminationStatus};
 use faer::{Mat, Side};
 
-use crate::mode::{FARTHEST, ModeOptions, SUFFICIENT_INCREASE, SearchState, dot};
-use crate::objective::{Objective, ObjectiveValue};
+use crate::mode::{FARTHEST, ModeOptions, SUFFICIENT_INCREASE, SearchState, dot, rounding, status};
+use crate::objective::{Curvature, Objective, ObjectiveValue};
 
 /// Radius of the first step: starting values are a few units of a log precision from the mode, the density's curvature is not.
 const FIRST_RADIUS: f64 = 2.0;
@@ -22,7 +22,7 @@ pub(crate) struct TrustRegion {
     pub(crate) theta: Vec<f64>,
     pub(crate) current: ObjectiveValue,
     /// Estimate of minus the Hessian.
-    curvature: Vec<Vec<f64>>,
+    curvature: Curvature,
     radius: f64,
     options: ModeOptions,
     pub(crate) evaluations: usize,
@@ -38,12 +38,7 @@ struct Step {
 }
 
 impl TrustRegion {
-    pub(crate) fn new(
-        theta: Vec<f64>,
-        current: ObjectiveValue,
-        curvature: Vec<Vec<f64>>,
-        options: ModeOptions,
-    ) -> Self {
+    pub(crate) fn new(theta: Vec<f64>, current: ObjectiveValue, curvature: Curvature, options: ModeOptions) -> Self {
         let radius = FIRST_RADIUS.min(options.longest_step);
         Self { theta, current, curvature, radius, options, evaluations: 1, converged: false, stalled: false }
     }
@@ -79,7 +74,7 @@ impl TrustRegion {
     }
 
     /// Moves to `theta`, with the curvature there; over a short step the change of the gradient corrects it (one update of BFGS).
-    fn accept(&mut self, step: &[f64], theta: Vec<f64>, next: ObjectiveValue, curvature: Option<Vec<Vec<f64>>>) {
+    fn accept(&mut self, step: &[f64], theta: Vec<f64>, next: ObjectiveValue, curvature: Option<Curvature>) {
         let change: Vec<f64> = self.current.gradient.iter().zip(&next.gradient).map(|(a, b)| a - b).collect();
         if let Some(curvature) = curvature {
             self.curvature = curvature;
@@ -101,7 +96,6 @@ impl TrustRegion {
             self.stalled = true;
             return;
         };
-        let rounding = 1e-11 * (1.0 + self.current.value.abs());
         if !held_back && promised < self.options.tolerance {
             self.converged = true;
             return;
@@ -123,7 +117,7 @@ impl TrustRegion {
             let share = (0.5 * slope / (slope - gain)).clamp(0.1, 0.5);
             self.radius = norm(&step) * if share.is_nan() { 0.1 } else { share };
         }
-        if gain >= SUFFICIENT_INCREASE * promised - rounding {
+        if gain >= SUFFICIENT_INCREASE * promised - rounding(self.current.value) {
             self.accept(&step, trial, next, curvature);
         }
     }
@@ -146,13 +140,7 @@ impl<'a> Solver<&'a dyn Objective, SearchState> for TrustRegion {
     }
 
     fn terminate(&mut self, _state: &SearchState) -> TerminationStatus {
-        if self.converged {
-            TerminationStatus::Terminated(TerminationReason::SolverConverged)
-        } else if self.stalled {
-            TerminationStatus::Terminated(TerminationReason::SolverExit("no step increases the log-density".into()))
-        } else {
-            TerminationStatus::NotTerminated
-        }
+        status(self.converged, self.stalled)
     }
 }
 
@@ -166,7 +154,6 @@ mod tests {
     use super::*;
     use crate::error::IntegrationError;
     use crate::mode::maximise;
-    use crate::objective::Curvature;
 
     /// A value with its gradient, and minus a Hessian that is off by a tenth; undefined beyond 20.
     struct Density<F: Fn(&[f64]) -> (f64, Vec<f64>, Curvature) + Sync>(usize, F);

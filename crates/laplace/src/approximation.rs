@@ -229,7 +229,7 @@ impl Workspace {
     /// `log|H|` at the mode; to first order where the factor is not quite there, by `tr(Σ Aᵀ dW A) = Σ vᵢ dwᵢ`.
     fn log_determinant(&self) -> f64 {
         let there = self.factor.log_determinant();
-        if !self.keeps_factor {
+        if !self.factored_nearby {
             return there;
         }
         let changes = self.factored.iter().zip(&self.second).zip(&self.predictor_variance);

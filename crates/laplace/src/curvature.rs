@@ -20,6 +20,9 @@ const MOST_PROBES: usize = 4;
 /// Step of the differences on one factor: the gradient that they are differences of carries errors of 1e-8.
 const STEP: f64 = 1e-4;
 
+/// `Dⱼ u` of one probe `u`, for every hyperparameter.
+type Images = Vec<Vec<f64>>;
+
 impl Approximation {
     /// An estimate of `−∂² log p̃(θ, y)`, `p` rows of `p`, from the workspace in which this approximation was evaluated last and its
     /// [`mode_derivatives`](Self::mode_derivatives); `None` where the design is scaled by a hyperparameter or a number
@@ -81,79 +84,76 @@ impl Workspace {
     ) -> Result<Vec<Vec<f64>>, LaplaceError> {
         let (n, p) = (model.nodes(), changes.len());
         let free = (n - model.symbolic().constraints().len()) as f64;
-        let shares: Vec<f64> = self.change_traces(model, owners, changes)?.iter().map(|t| t / free).collect();
-        let mut traces: Vec<Vec<f64>> =
-            (0..p).map(|i| (0..p).map(|j| shares[i] * shares[j] * free).collect()).collect();
-        let probes = SAMPLED.div_ceil(n).min(MOST_PROBES);
-        let (mut probe, mut weighed) = (vec![0.0; n], vec![0.0; n]);
+        let probes = self.probes(SAMPLED.div_ceil(n).min(MOST_PROBES))?;
+        let (traces, images) = self.change_traces(model, owners, (changes, &probes))?;
+        let shares: Vec<f64> = traces.iter().map(|t| t / free).collect();
         // node by node, the images of all probes side by side
-        let (columns, mut images) = (probes * p, vec![0.0; n * probes * p]);
-        for k in 0..probes {
-            probe.iter_mut().enumerate().for_each(|(node, z)| *z = sign(k, node));
-            self.factor.sample_in_place(&mut probe, &mut self.solve)?;
-            model.symbolic().pattern().multiply(&self.posterior, &probe, &mut weighed)?;
-            for (j, image) in self.changes_times(model, owners, (changes, &probe))?.iter().enumerate() {
-                let out = images.iter_mut().skip(k * p + j).step_by(columns);
+        let (columns, mut weighed) = (probes.len() * p, vec![0.0; n]);
+        let mut block = vec![0.0; n * columns];
+        for (k, (probe, images)) in probes.iter().zip(&images).enumerate() {
+            model.symbolic().pattern().multiply(&self.posterior, probe, &mut weighed)?;
+            for (j, image) in images.iter().enumerate() {
+                let out = block.iter_mut().skip(k * p + j).step_by(columns);
                 out.zip(image).zip(&weighed).for_each(|((out, d), h)| *out = d - shares[j] * h);
             }
         }
-        let mut solved = images.clone();
+        let mut solved = block.clone();
         self.factor.solve_many_in_place(&mut solved, columns, &mut vec![0.0; columns * self.solve.len()])?;
-        for (solved, images) in solved.chunks_exact(p).zip(images.chunks_exact(p)) {
+        let mut out: Vec<Vec<f64>> = (0..p).map(|i| (0..p).map(|j| shares[i] * shares[j] * free).collect()).collect();
+        for (solved, images) in solved.chunks_exact(p).zip(block.chunks_exact(p)) {
             for i in 0..p {
                 for j in 0..=i {
-                    traces[i][j] += solved[i] * images[j] / probes as f64;
+                    out[i][j] += solved[i] * images[j] / probes.len() as f64;
                 }
             }
         }
         for i in 0..p {
             for j in i + 1..p {
-                traces[i][j] = traces[j][i];
+                out[i][j] = out[j][i];
             }
         }
-        Ok(traces)
+        Ok(out)
     }
 
-    /// `tr(ΣDⱼ)` of every hyperparameter.
+    /// So many `u = L⁻ᵀz`.
+    fn probes(&mut self, count: usize) -> Result<Vec<Vec<f64>>, LaplaceError> {
+        let n = self.x.len();
+        let mut probes: Vec<Vec<f64>> = (0..count).map(|k| (0..n).map(|node| sign(k, node)).collect()).collect();
+        for probe in &mut probes {
+            self.factor.sample_in_place(probe, &mut self.solve)?;
+        }
+        Ok(probes)
+    }
+
+    /// `tr(ΣDⱼ)` of every hyperparameter, and for every probe `u` the images `Dⱼ u`.
     fn change_traces(
         &mut self,
         model: &LatentGaussianModel,
         owners: &OwnerThetas,
-        changes: &[Vec<f64>],
-    ) -> Result<Vec<f64>, LaplaceError> {
+        (changes, probes): (&[Vec<f64>], &[Vec<f64>]),
+    ) -> Result<(Vec<f64>, Vec<Images>), LaplaceError> {
         let weigh = |change: &Vec<f64>| change.iter().zip(&self.predictor_variance).map(|(c, v)| c * v).sum::<f64>();
         let mut traces: Vec<f64> = changes.iter().map(weigh).collect();
-        for k in 0..model.effects().len() {
-            for (index, free) in model.owner_free(Owner::Effect(k)) {
-                self.fill_precision_derivative(model, k, &owners.effects[k], index)?;
-                traces[free] += self.precision_derivative_trace(model, k);
-            }
-        }
-        Ok(traces)
-    }
-
-    /// `Dⱼ u` of every hyperparameter.
-    fn changes_times(
-        &mut self,
-        model: &LatentGaussianModel,
-        owners: &OwnerThetas,
-        (changes, u): (&[Vec<f64>], &[f64]),
-    ) -> Result<Vec<Vec<f64>>, LaplaceError> {
-        let mut images = vec![vec![0.0; model.nodes()]; changes.len()];
+        let mut images = vec![vec![vec![0.0; model.nodes()]; changes.len()]; probes.len()];
         for k in 0..model.effects().len() {
             let (nodes, pattern) = (model.effect_nodes(k), model.effects()[k].model.pattern());
             for (index, free) in model.owner_free(Owner::Effect(k)) {
                 self.fill_precision_derivative(model, k, &owners.effects[k], index)?;
+                traces[free] += self.precision_derivative_trace(model, k);
                 let derivative = &self.precision_derivative[..pattern.nnz()];
-                pattern.multiply(derivative, &u[nodes.clone()], &mut images[free][nodes.clone()])?;
+                for (u, images) in probes.iter().zip(&mut images) {
+                    pattern.multiply(derivative, &u[nodes.clone()], &mut images[free][nodes.clone()])?;
+                }
             }
         }
-        self.design.multiply(u, &mut self.eta_step);
-        for (image, change) in images.iter_mut().zip(changes) {
-            self.row_buffer.iter_mut().zip(change).zip(&self.eta_step).for_each(|((out, c), e)| *out = c * e);
-            self.design.add_transposed(&self.row_buffer, &mut self.row_sums, image);
+        for (u, images) in probes.iter().zip(&mut images) {
+            self.design.multiply(u, &mut self.eta_step);
+            for (image, change) in images.iter_mut().zip(changes) {
+                self.row_buffer.iter_mut().zip(change).zip(&self.eta_step).for_each(|((out, c), e)| *out = c * e);
+                self.design.add_transposed(&self.row_buffer, &mut self.row_sums, image);
+            }
         }
-        Ok(images)
+        Ok((traces, images))
     }
 
     /// The derivatives of the gradient with `Σ` held: row `j` the change along `θⱼ`.

@@ -242,7 +242,7 @@ impl Workspace {
         options: &NewtonOptions,
     ) -> Result<NewtonCounts, LaplaceError> {
         let mut counts = NewtonCounts::default();
-        self.keeps_factor = false;
+        self.factored_nearby = false;
         let failure = |steps, reason: &str| LaplaceError::NoMode {
             theta: theta.0.to_vec(),
             iterations: steps,
@@ -261,7 +261,9 @@ impl Workspace {
                 None => {
                     self.factor_posterior(model, theta.0)?;
                     counts.factorisations += 1;
-                    self.factored.copy_from_slice(&self.second);
+                    if options.keeps_factor {
+                        self.factored.copy_from_slice(&self.second);
+                    }
                     Contraction::default()
                 }
             };
@@ -286,7 +288,7 @@ impl Workspace {
                 None => return Err(failure(counts.steps, "no step increases the log-density")),
             };
             if last && options.keeps_factor && self.is_near_factor() {
-                self.keeps_factor = true;
+                self.factored_nearby = true;
                 return Ok(counts);
             }
             if last {

@@ -55,7 +55,7 @@ pub struct Workspace {
     /// `ℓ″` where `H` was factored.
     pub(crate) factored: Vec<f64>,
     /// Whether that is not quite at the mode.
-    pub(crate) keeps_factor: bool,
+    pub(crate) factored_nearby: bool,
     /// Whether the factor leaves out negative curvatures.
     pub(crate) clipped: bool,
     /// Whether what stands here came from expectation propagation.
@@ -107,7 +107,7 @@ impl Workspace {
             fourth: rows(),
             predictor_variance: rows(),
             factored: rows(),
-            keeps_factor: false,
+            factored_nearby: false,
             derivatives: derivatives.collect(),
             clipped: false,
             propagated: false,

@@ -56,6 +56,7 @@ impl Assembly {
         parallelism: Parallelism,
     ) {
         let entries = &self.entries[self.starts[s]..self.starts[s + 1]];
+        // most panels are small: they are not searched
         if parallelism == Parallelism::Sequential || panel.len() < 2 * LARGE {
             return add(entries, (values, extra), 0, panel);
         }

@@ -176,17 +176,13 @@ impl Updates<'_> {
         // every piece visits all children
         let worth = (SHARED / 2).max(VISIT * children.len());
         let least = (height - first) * (front.columns.len() * worth / entries()).max(1);
-        if first < width {
-            parallelism.pieces(front.panel, (height, least), &|start, panel| {
-                let columns = first + start..first + start + panel.len() / height;
-                self.add(children, Front { panel, update: &mut [], shape: front.shape, columns });
-            });
-        } else {
-            parallelism.pieces(front.update, (height - width, least), &|start, update| {
-                let columns = first + start..first + start + update.len() / (height - width);
-                self.add(children, Front { panel: &mut [], update, shape: front.shape, columns });
-            });
-        }
+        let in_panel = first < width;
+        let (columns, unit) = if in_panel { (front.panel, height) } else { (front.update, height - width) };
+        parallelism.pieces(columns, (unit, least), &|start, piece| {
+            let columns = first + start..first + start + piece.len() / unit;
+            let (panel, update): (&mut [f64], &mut [f64]) = if in_panel { (piece, &mut []) } else { (&mut [], piece) };
+            self.add(children, Front { panel, update, shape: front.shape, columns });
+        });
     }
 
     #[inline(always)]
