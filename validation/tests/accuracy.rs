@@ -71,7 +71,7 @@ fn the_sleep_study_agrees_with_mcmc() {
 
 #[test]
 fn pupils_in_schools_agree_with_mcmc() {
-    // the slopes' standard deviation reaches down to zero: its lower quantile stands in the tail that the certificate doubts
+    // the slopes' standard deviation reaches down to zero: its lower quantile stands in a tail that few draws reach
     check("hsb82", [0.05, 0.05, 0.3]);
 }
 
@@ -163,12 +163,11 @@ fn tumour_counts_with_fifteen_covariance_parameters_agree_with_mcmc() {
     };
     let report = compare(&case, "auto").unwrap();
     assert!(report.differences.len() > 240, "the reference has been read");
+    assert_eq!(report.verdict, "good");
     for d in &report.differences {
-        let latent = d.name.starts_with("fixed") || d.name.starts_with("random") || d.name.starts_with("coefficients");
-        // fifteen covariance parameters are known by third and fourth derivatives of their density
-        let (mean, sd) = if latent { (0.05, 0.05) } else { (0.1, 0.1) };
-        assert!(d.mean.abs() < mean + 3.0 * d.monte_carlo, "{}: mean {:+.3}", d.name, d.mean);
-        assert!(d.sd.abs() < sd + 3.0 * d.monte_carlo, "{}: sd {:+.3}", d.name, d.sd);
+        // what a good fit may be off by, beyond the Monte Carlo error of the reference
+        assert!(d.mean.abs() < 0.05 + 3.0 * d.monte_carlo, "{}: mean {:+.3}", d.name, d.mean);
+        assert!(d.sd.abs() < 0.03 + 3.0 * d.monte_carlo_sd, "{}: sd {:+.3}", d.name, d.sd);
     }
 }
 
@@ -217,9 +216,7 @@ fn a_good_certificate_means_agreement_and_a_bad_one_means_none() {
                 "doubtful" => assert!(error > 0.03 || tail > 0.1, "{} {rung}: nothing is wrong", case.name),
                 _ => assert!(error > 0.2, "{} {rung}: {} {error:.3} is not bad", case.name, worst.name),
             }
-            // a standard deviation that may be zero has a tail that no weights of this many draws hold
-            let expected = if case.name == "hsb82" { "doubtful" } else { "good" };
-            assert!(rung == "gaussian" || report.verdict == expected, "{}: {}", case.name, report.verdict);
+            assert!(rung == "gaussian" || report.verdict == "good", "{}: {}", case.name, report.verdict);
         }
     }
 }

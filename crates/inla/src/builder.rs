@@ -224,7 +224,7 @@ impl ModelBuilder {
         self.change(Change::Coefficient(name.to_owned(), prior))
     }
 
-    /// `auto`, `eb`, `grid`, `ccd`, `gauss-hermite` or `nuts`.
+    /// `auto`, `eb`, `grid`, `ccd`, `gauss-hermite`, `importance` or `nuts`.
     pub fn integration(self, strategy: &str) -> Self {
         self.change(Change::Integration(strategy.to_owned()))
     }

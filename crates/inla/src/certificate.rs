@@ -75,6 +75,8 @@ const SKEWNESS: (f64, f64) = (1.5, 4.0);
 const R_HAT: (f64, f64) = (0.02, 0.1);
 /// Independent draws that the chains must be worth for a good and a doubtful fit: 400 leave 0.05 standard deviations of Monte Carlo error.
 const EFFECTIVE: (f64, f64) = (400.0, 100.0);
+/// The same of draws to whose gradients a density was fitted: they check it, and carry what is known given the hyperparameters.
+const EFFECTIVE_OF_FEW: (f64, f64) = (40.0, 15.0);
 /// Share of the draws whose trajectory diverged.
 const DIVERGED: (f64, f64) = (0.001, 0.05);
 /// Slope at the mode in standardised coordinates.
@@ -141,7 +143,7 @@ impl Fit {
     /// What the integration over the hyperparameters says of itself.
     fn findings_of_the_integration(&self) -> Vec<Finding> {
         let diagnostics = &self.posterior().diagnostics;
-        let mut findings = Vec::new();
+        let mut findings = self.findings_of_draws();
         let mut add = |verdict: Verdict, culprit: &str, reason: String| {
             findings.push(Finding { verdict, culprit: culprit.to_owned(), reason });
         };
@@ -156,22 +158,10 @@ impl Fit {
         if diagnostics.design == "ccd" && theta.len() > MOST_COMPOSITE {
             let reason = format!(
                 "a composite design knows the {} hyperparameters by derivatives to the fourth order: means and standard deviations may be off \
-                 by some per cent; integration = \"nuts\" samples them",
+                 by some per cent; integration = \"importance\" or \"nuts\" samples them",
                 theta.len()
             );
             add(Verdict::Doubtful, "hyperparameters", reason);
-        }
-        if let Some(importance) = &diagnostics.importance {
-            let index = importance.tail_index.max(0.0);
-            let verdict = Verdict::of(index, TAIL.0, TAIL.1);
-            let verdict = verdict.max(Verdict::of(1.0 / importance.effective, 1.0 / EFFECTIVE.0, 1.0 / EFFECTIVE.1));
-            if verdict > Verdict::Good {
-                let worth = importance.effective;
-                let reason = format!(
-                    "the weighed draws are worth {worth:.0} independent ones, their Pareto index is {index:.2}"
-                );
-                add(verdict, "hyperparameters", reason);
-            }
         }
         if let Some(sampling) = &diagnostics.sampling {
             let (r_hat, j) = sampling.largest_r_hat;
@@ -193,6 +183,25 @@ impl Fit {
             }
         }
         findings
+    }
+
+    fn findings_of_draws(&self) -> Vec<Finding> {
+        let Some(importance) = &self.posterior().diagnostics.importance else { return Vec::new() };
+        let (index, worth) = (importance.tail_index.max(0.0), importance.effective);
+        let least = if importance.moved.is_some() { EFFECTIVE_OF_FEW } else { EFFECTIVE };
+        let verdict = Verdict::of(index, TAIL.0, TAIL.1);
+        let verdict = verdict.max(Verdict::of(1.0 / worth, 1.0 / least.0, 1.0 / least.1));
+        let reason =
+            format!("the weighed draws are worth {worth:.0} independent ones, their Pareto index is {index:.2}");
+        let weights = Finding { verdict, culprit: "hyperparameters".to_owned(), reason };
+        let moved = importance.moved.map(|(moved, j)| Finding {
+            verdict: Verdict::of(moved, DESIGNS.0, DESIGNS.1),
+            culprit: self.theta_names()[j].clone(),
+            reason: format!(
+                "the weights of the draws move it by {moved:.2} of its standard deviation beyond what was fitted to their gradients"
+            ),
+        });
+        std::iter::once(weights).chain(moved).filter(|finding| finding.verdict > Verdict::Good).collect()
     }
 
     fn findings_of_checks(&self, checks: &Checks) -> Vec<Finding> {

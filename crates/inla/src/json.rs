@@ -151,6 +151,7 @@ impl Fit {
                 "draws": i.draws,
                 "effective": number(i.effective),
                 "tail_index": number(i.tail_index),
+                "moved": i.moved.map(|(moved, _)| number(moved)),
             })),
             "approximation": diagnostics.approximation.rung.name(),
             "approximation_reason": diagnostics.approximation.reason,

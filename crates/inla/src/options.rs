@@ -10,7 +10,7 @@ use crate::nearest::check_name;
 use crate::specification::FitOptions;
 
 /// The names of the designs.
-const STRATEGIES: [&str; 6] = ["auto", "eb", "grid", "ccd", "gauss-hermite", "nuts"];
+const STRATEGIES: [&str; 7] = ["auto", "eb", "grid", "ccd", "gauss-hermite", "importance", "nuts"];
 /// The names of the variational families.
 const VARIATIONAL: [&str; 2] = ["mean", "mean+variance"];
 
@@ -47,6 +47,7 @@ pub(crate) fn explore_options(fit: &FitOptions) -> Result<ExploreOptions, InlaEr
         "auto" if grid.is_some() => Strategy::Grid(grid),
         "ccd" => Strategy::CentralComposite,
         "gauss-hermite" => Strategy::GaussHermite(fit.nodes),
+        "importance" => Strategy::Importance,
         "nuts" => Strategy::Nuts(NutsOptions { chains: fit.chains, tuning: fit.tuning, draws: fit.draws }),
         _ => Strategy::Automatic,
     };

@@ -62,7 +62,7 @@ impl Default for FixedPriors {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FitOptions {
-    /// `auto`, `eb`, `grid`, `ccd`, `gauss-hermite` or `nuts`.
+    /// `auto`, `eb`, `grid`, `ccd`, `gauss-hermite`, `importance` or `nuts`.
     pub integration: String,
     /// Spacing of the grid in standard deviations; `None`: 0.5 for one hyperparameter, else 1.
     pub grid_step: Option<f64>,

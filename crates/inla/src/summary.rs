@@ -101,9 +101,12 @@ impl Fit {
         let diagnostics = &self.posterior().diagnostics;
         let mut out = String::new();
         if let Some(importance) = &diagnostics.importance {
+            let moved = importance.moved.map_or(String::new(), |(moved, _)| {
+                format!(", moving what was fitted to them by {moved:.3} sd at most")
+            });
             let _ = writeln!(
                 out,
-                "{} weighed draws worth {:.0} independent ones, Pareto index {:.2}",
+                "{} weighed draws worth {:.0} independent ones, Pareto index {:.2}{moved}",
                 importance.draws, importance.effective, importance.tail_index
             );
         }

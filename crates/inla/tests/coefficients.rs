@@ -113,3 +113,28 @@ fn groups_of_one_row_and_singular_designs_are_fitted_by_their_priors() {
     assert!(fit.log_marginal_likelihood().is_finite());
     assert!(fit.hyperparameters().iter().all(|n| n.summary().q0_5.is_finite()));
 }
+
+#[test]
+fn weighed_draws_agree_with_a_grid_and_on_any_number_of_threads() {
+    let fit = |integration: &str, threads: usize| {
+        let mut specification = ModelSpecification::new("y ~ x + (x | g)", "gaussian").unwrap();
+        specification.fit.integration = integration.to_owned();
+        specification.fit.threads = threads;
+        Fit::new(&specification, &table(1.0), &Resources::default()).unwrap()
+    };
+    let (grid, drawn) = (fit("grid", 2), fit("importance", 2));
+    assert_eq!(drawn.posterior().diagnostics.design, "importance");
+    let difference = drawn.log_marginal_likelihood() - grid.log_marginal_likelihood();
+    // some sixty weighed draws
+    assert!(difference.abs() < 0.03, "{difference}");
+    for (a, b) in grid.internal_hyperparameters().iter().zip(drawn.internal_hyperparameters()) {
+        let (a, b) = (a.summary(), b.summary());
+        // the bars of the scoreboard: what a cubic through the gradients of a skewed density leaves
+        assert!(((a.mean - b.mean) / a.sd).abs() < 0.02 && (b.sd / a.sd - 1.0).abs() < 0.03, "{a:?} {b:?}");
+    }
+    let bits = |fit: &Fit| -> Vec<u64> {
+        let all = fit.hyperparameters().into_iter().map(|n| n.summary().mean.to_bits());
+        all.chain([fit.log_marginal_likelihood().to_bits()]).collect()
+    };
+    assert_eq!(bits(&drawn), bits(&fit("importance", 1)));
+}

@@ -58,7 +58,7 @@ impl<'a> Exploration<'a> {
             start,
             skeleton: None,
             centre: None,
-            bends: Vec::new(),
+            seen: Vec::new(),
             failed: Vec::new(),
             truncated: false,
             sampling: None,

@@ -26,6 +26,11 @@ impl Exploration<'_> {
             }
             Strategy::CentralComposite if p > 0 => central_composite(&Self::skewness_scales(axes))?,
             Strategy::GaussHermite(k) if p > 0 => product_gauss_hermite(p, k)?,
+            Strategy::Importance if p > 0 => {
+                let (evaluated, report) = self.weigh_draws(axes)?;
+                self.importance = Some(report);
+                return Ok(evaluated);
+            }
             Strategy::Nuts(options) if p > 0 => {
                 let (evaluated, report) = self.sample(options)?;
                 self.sampling = Some(report);
@@ -37,6 +42,7 @@ impl Exploration<'_> {
         let mut evaluated = Evaluated::default();
         for (point, result) in design.into_iter().zip(self.evaluate(&zs)) {
             if let Some(evaluation) = result {
+                self.seen.push(self.gradient_at(point.z.clone(), &evaluation));
                 evaluated.design.push(point);
                 evaluated.points.push(evaluation);
             }

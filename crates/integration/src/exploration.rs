@@ -10,13 +10,12 @@ use crate::evaluated::{Evaluated, normalised};
 use crate::executor::{Executor, map};
 use crate::hessian::Reparametrisation;
 use crate::hyper_marginal::{Axis, Knot};
-use crate::joint::Bend;
 use crate::marginal::Marginal;
 use crate::mode::Mode;
 use crate::posterior::{Diagnostics, Evidence, ExploreOptions, IntegrationPoint, Posterior, Strategy, Timing};
 use crate::profiled::Requested;
 use crate::rung::Chosen;
-use crate::sampling::{ImportanceReport, NutsOptions, SamplingReport, ThetaDraws};
+use crate::sampling::{ImportanceReport, SamplingReport, ThetaDraws};
 use crate::skeleton::Skeleton;
 use crate::skewed::SkewedGaussian;
 use crate::start::Start;
@@ -42,8 +41,8 @@ pub(crate) struct Exploration<'a> {
     pub(crate) start: Start,
     /// Where it can be evaluated and is worth it, what lies between its points is interpolated.
     pub(crate) skeleton: Option<Skeleton>,
-    /// How the slopes change on every axis, once the axes are evaluated.
-    pub(crate) bends: Vec<Bend>,
+    /// Where gradients were met since the axes were last evaluated: standardised coordinates, values and slopes there.
+    pub(crate) seen: Vec<(Vec<f64>, f64, Vec<f64>)>,
     /// The last evaluation at the centre of the design.
     pub(crate) centre: Option<PointEvaluation>,
     pub(crate) failed: Vec<(Vec<f64>, String)>,
@@ -94,8 +93,8 @@ impl Exploration<'_> {
                 Err(laplace) => *laplace,
             };
         }
-        if self.options.strategy == Strategy::Automatic && strategy == Strategy::CentralComposite {
-            found = self.refined(found)?;
+        if self.options.strategy == Strategy::Automatic {
+            found = self.refined(strategy, found)?;
         }
         let Integrated { evaluated, axes, weights, mixing, used, .. } = &found;
         let design_time = started.elapsed();
@@ -138,7 +137,7 @@ impl Exploration<'_> {
         }
         self.with_second_order = used;
         let mut moved = false;
-        if !matches!(strategy, Strategy::Grid(_) | Strategy::EmpiricalBayes | Strategy::Nuts(_)) && p > 0 {
+        if matches!(strategy, Strategy::CentralComposite | Strategy::GaussHermite(_)) && p > 0 {
             let mean = weighted_mean(&evaluated, &normalised(&evaluated.log_weights(used)));
             if mean.iter().any(|z| z.abs() > FURTHEST_CENTRE) {
                 self.map.mode = self.map.theta(&mean);
@@ -219,14 +218,14 @@ impl Exploration<'_> {
             (Axis::through(&knots, true), Axis::through(&knots, false))
         };
         let axes = (0..p).map(axis).collect();
-        // the last of the inner knots below zero and the first above it
-        let bend = |k: usize| {
-            let slope = |at: usize| results[1 + k * AXIS_POINTS.len() + at].as_ref();
-            let slope = |at: usize| slope(at).map_or(vec![0.0; p], |r| self.map.slope(&r.approximation.gradient));
-            Bend { at: AXIS_POINTS[2], below: slope(1), above: slope(2) }
-        };
-        self.bends = (0..p).map(bend).collect();
+        let seen = |(z, result): (Vec<f64>, Option<PointEvaluation>)| result.map(|point| self.gradient_at(z, &point));
+        self.seen = zs.into_iter().zip(results).filter_map(seen).collect();
         Ok(axes)
+    }
+
+    pub(crate) fn gradient_at(&self, z: Vec<f64>, point: &PointEvaluation) -> (Vec<f64>, f64, Vec<f64>) {
+        let approximation = &point.approximation;
+        (z, approximation.log_posterior, self.map.slope(&approximation.gradient))
     }
 
     fn evidence(&self, evaluated: &Evaluated, used: bool) -> Evidence {
@@ -314,7 +313,8 @@ impl Exploration<'_> {
 
 /// Marginals of more than two hyperparameters are read from the axes, and the composite design is stretched along them.
 fn needs_axes(strategy: Strategy, p: usize) -> bool {
-    !is_sampled(strategy) && (p > 2 || (p > 0 && strategy == Strategy::CentralComposite))
+    let stands_on_them = matches!(strategy, Strategy::CentralComposite | Strategy::Importance);
+    !is_sampled(strategy) && (p > 2 || (p > 0 && stands_on_them))
 }
 
 fn is_sampled(strategy: Strategy) -> bool {
@@ -323,17 +323,24 @@ fn is_sampled(strategy: Strategy) -> bool {
 
 /// Operations of a factor below which some 270 evaluations for three hyperparameters take a fraction of a second.
 const CHEAP: f64 = 1e5;
-/// Hyperparameters that are sampled without being asked to, and operations of a factor up to which some 20 000 evaluations take a
-/// minute or so.
-const MOST_SAMPLED: usize = 50;
-pub(crate) const AFFORDABLE: f64 = 1e6;
+/// Hyperparameters up to which a composite design has fewer points than draws that would serve better.
+const MOST_COMPOSITE: usize = 8;
+/// Hyperparameters up to which draws are as few as the points of a composite design, and up to which they are taken without being asked
+/// for.
+const FEW_DRAWN: usize = 15;
+const MOST_DRAWN: usize = 50;
+/// Operations of a factor up to which some 2500 evaluations take ten seconds or so, and some 20 000 a minute.
+pub(crate) const AFFORDABLE_DRAWS: f64 = 5e6;
+pub(crate) const AFFORDABLE_CHAINS: f64 = 1e6;
 
 /// The strategy that `Automatic` stands for, and its name.
 fn chosen(strategy: Strategy, p: usize, operations: f64) -> (Strategy, &'static str) {
     let strategy = match strategy {
         Strategy::Automatic if p <= 2 || (p == 3 && operations < CHEAP) => Strategy::Grid(None),
-        Strategy::Automatic if p <= 15 => Strategy::CentralComposite,
-        Strategy::Automatic if p <= MOST_SAMPLED && operations < AFFORDABLE => Strategy::Nuts(NutsOptions::default()),
+        Strategy::Automatic if p <= MOST_COMPOSITE => Strategy::CentralComposite,
+        Strategy::Automatic if p <= FEW_DRAWN || (p <= MOST_DRAWN && operations < AFFORDABLE_DRAWS) => {
+            Strategy::Importance
+        }
         Strategy::Automatic => Strategy::EmpiricalBayes,
         other => other,
     };
@@ -342,6 +349,7 @@ fn chosen(strategy: Strategy, p: usize, operations: f64) -> (Strategy, &'static 
         Strategy::Grid(_) => "grid",
         Strategy::CentralComposite => "ccd",
         Strategy::GaussHermite(_) => "gauss-hermite",
+        Strategy::Importance => "importance",
         Strategy::Nuts(_) => "nuts",
         Strategy::EmpiricalBayes | Strategy::Automatic => "eb",
     };
@@ -359,6 +367,7 @@ pub(crate) fn predicted_points(strategy: Strategy, model: &laplace::LatentGaussi
         Strategy::GaussHermite(k) => k.saturating_pow(p as u32).min(100_000),
         // a fraction of the factorial design, the axes and the centre; and the skeleton
         Strategy::CentralComposite => 1 + 4 * p + (1 << p.min(7)),
+        Strategy::Importance => 1 + 4 * p + crate::sampling::importance::draws(p),
         Strategy::Nuts(_) => crate::sampling::kept(model.nodes() + model.rows()),
         Strategy::EmpiricalBayes | Strategy::Automatic => 1,
     }

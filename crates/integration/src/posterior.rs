@@ -20,9 +20,9 @@ use crate::sampling::{ImportanceReport, NutsOptions, SamplingReport};
 /// How the hyperparameters are integrated out.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Strategy {
-    /// Grid for up to two hyperparameters (three where a factor is cheap), central composite design up to fifteen, refined by
-    /// weighed draws or chains where its marginals and its points disagree, the no-U-turn sampler up to fifty where it takes a minute
-    /// or so, the mode alone beyond.
+    /// Grid for up to two hyperparameters (three where a factor is cheap), central composite design up to eight, refined by weighed
+    /// draws where its marginals and its points disagree, weighed draws up to fifty where they take ten seconds or so, the no-U-turn
+    /// sampler where their weights cannot be believed, the mode alone beyond.
     #[default]
     Automatic,
     /// The mode alone.
@@ -31,6 +31,8 @@ pub enum Strategy {
     Grid(Option<GridOptions>),
     /// Central composite design.
     CentralComposite,
+    /// Weighed draws from a density that follows the gradients on the axes, and at the draws, to third order.
+    Importance,
     /// Product Gauss–Hermite with this many nodes in each dimension.
     GaussHermite(usize),
     /// Draws of the no-U-turn sampler.

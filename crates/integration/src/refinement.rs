@@ -1,7 +1,7 @@
 //! From one design to the next where the first disagrees with itself.
 
 use crate::error::IntegrationError;
-use crate::exploration::{AFFORDABLE, Exploration, Integrated};
+use crate::exploration::{AFFORDABLE_CHAINS, AFFORDABLE_DRAWS, Exploration, Integrated};
 use crate::posterior::Strategy;
 use crate::sampling::NutsOptions;
 
@@ -9,27 +9,30 @@ use crate::sampling::NutsOptions;
 /// marginals are the better of the two: at 0.12 they were off by 0.03 (simulated test scores), at 0.23 by 9 % of a standard deviation
 /// (examples/hsb82).
 const DISAGREES: f64 = 0.15;
-/// Operations of a factor up to which some 2500 evaluations take ten seconds or so.
-const AFFORDABLE_DRAWS: f64 = 5e6;
 
 impl Exploration<'_> {
-    /// Refines a composite design by weighed draws, and by chains where the weights cannot be believed; what it was where neither is
-    /// affordable.
-    pub(crate) fn refined(&mut self, found: Integrated) -> Result<Integrated, IntegrationError> {
-        let difference = self.design_difference(&found.evaluated, &found.weights, &found.hyperparameters);
+    /// What `strategy` has found if it can be believed. A composite design that disagrees with itself is refined by many weighed draws, and
+    /// so are few of them; draws whose weights cannot be believed by chains, where these are affordable.
+    pub(crate) fn refined(&mut self, strategy: Strategy, found: Integrated) -> Result<Integrated, IntegrationError> {
+        let believed = match strategy {
+            Strategy::CentralComposite => self
+                .design_difference(&found.evaluated, &found.weights, &found.hyperparameters)
+                .is_none_or(|difference| difference.value < DISAGREES),
+            Strategy::Importance => self.importance.is_none_or(|report| report.is_believed()),
+            _ => true,
+        };
         let operations = self.engine.model().symbolic().operations();
-        if difference.is_none_or(|difference| difference.value < DISAGREES) || operations > AFFORDABLE_DRAWS {
+        if believed || operations > AFFORDABLE_DRAWS {
             return Ok(found);
         }
-        if let Some((evaluated, report)) = self.weigh_draws(&found)? {
-            self.importance = Some(report);
+        let (evaluated, report) = self.weigh_many_draws(&found.axes)?;
+        self.importance = Some(report);
+        if report.is_believed() || operations > AFFORDABLE_CHAINS {
             self.with_second_order = self.uses_second_order(&evaluated);
             let used = self.with_second_order;
             return Ok(self.integrated(evaluated, found.axes, (used, false, "importance")));
         }
-        if operations > AFFORDABLE {
-            return Ok(found);
-        }
+        self.importance = None;
         self.integrate(Strategy::Nuts(NutsOptions::default()), "nuts")
     }
 }

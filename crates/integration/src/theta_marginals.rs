@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::design::DesignPoint;
-use crate::engine::PointEvaluation;
 use crate::evaluated::Evaluated;
 use crate::executor::map;
 use crate::exploration::Exploration;
 use crate::hyper_marginal::{Axis, Lattice, of_axes, of_line, of_plane};
-use crate::joint::{Couplings, Joint};
+use crate::joint::Joint;
 use crate::marginal::Marginal;
 use crate::mixing::mixing_weights;
 use crate::reshaping::{points_of, reshaped};
+use crate::sampling::scores::NormalScores;
 use crate::skewed::SkewedGaussian;
 
 /// The same shape with another mean and standard deviation.
@@ -50,11 +49,11 @@ impl Exploration<'_> {
             if let Some(draws) = &self.draws {
                 let joint = self.joint_of_draws(draws, evaluated, with);
                 let derived = if has_derived { self.derived(Some(&joint)) } else { Vec::new() };
-                return (joint.marginals(<[f64]>::to_vec), derived, weights.to_vec());
+                return (joint.marginals(self.executor, <[f64]>::to_vec), derived, weights.to_vec());
             }
             let several = lattice.is_none() && self.map.mode.len() > 2;
             let needed = several || (has_derived && with == used);
-            let joint = (needed && !axes.is_empty()).then(|| self.joint(evaluated, axes, &chosen));
+            let joint = (needed && !axes.is_empty()).then(|| self.joint(axes, &chosen));
             let derived = if has_derived && with == used { self.derived(joint.as_ref()) } else { Vec::new() };
             let mixing = match &joint {
                 Some(joint) if several && with == used => {
@@ -79,26 +78,15 @@ impl Exploration<'_> {
         let model = self.engine.model();
         let point = |value: &f64| Marginal::Mixture(vec![(1.0, SkewedGaussian::new(*value, 0.0, 0.0))]);
         match joint {
-            Some(joint) => joint.marginals(|theta| model.derived_values(theta)),
+            Some(joint) => joint.marginals(self.executor, |theta| model.derived_values(theta)),
             None => model.derived_values(&self.map.mode).iter().map(point).collect(),
         }
     }
 
-    /// Draws from the axes' densities `of`; what couples them is read off Laplace's own gradients.
-    fn joint(&self, evaluated: &Evaluated, axes: &[(Axis, Axis)], of: &[Axis]) -> Joint {
-        let plain: Vec<Axis> = axes.iter().map(|(_, plain)| plain.clone()).collect();
-        Joint::draw(&self.map, of, &self.bends, &self.couplings(evaluated, &plain))
-    }
-
-    /// What couples the axes whose plain densities are given.
-    pub(crate) fn couplings(&self, evaluated: &Evaluated, plain: &[Axis]) -> Couplings {
-        let corner = |(design, point): (&DesignPoint, &PointEvaluation)| {
-            let slopes = || self.map.slope(&point.approximation.gradient);
-            design.z.iter().all(|z| *z != 0.0).then(|| (design.z.clone(), slopes()))
-        };
-        let points = evaluated.design.iter().zip(&evaluated.points);
-        let corners: Vec<_> = if evaluated.grid.is_some() { Vec::new() } else { points.filter_map(corner).collect() };
-        Couplings::at_corners(&corners, plain, &self.bends)
+    /// Draws from the axes' densities `of`, coupled as the plain log-density is.
+    fn joint(&self, axes: &[(Axis, Axis)], of: &[Axis]) -> Joint {
+        let scores = NormalScores::new(of, axes.iter().map(|(_, plain)| plain.clone()).collect());
+        self.joint_of(&self.draws_of(&self.coupled(&scores), &scores).0)
     }
 
     fn of_theta(&self, lattice: Option<&Lattice>, axes: &[Axis], joint: Option<&Joint>) -> Vec<Marginal> {

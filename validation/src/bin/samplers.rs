@@ -1,5 +1,5 @@
 //! Hierarchical models by the engine and by the samplers that fitted them until then, side by side: `cargo run --release -p
-//! validation --bin samplers`. An argument sets the number of iterations.
+//! validation --bin samplers`. An argument sets the number of iterations, another one chooses models by part of their names.
 #![allow(clippy::print_stdout)] // the table is the result
 
 use std::time::Instant;
@@ -22,7 +22,8 @@ fn main() -> Result<(), Failure> {
         ("scores of nine columns, Gibbs", Hierarchy::wide(1, 9, 60)),
         ("counts, Metropolis", Hierarchy::counts(1)),
     ];
-    for (name, data) in models {
+    let chosen = std::env::args().nth(2).unwrap_or_default();
+    for (name, data) in models.into_iter().filter(|(name, _)| name.contains(&chosen)) {
         let mut best = f64::INFINITY;
         let mut fit = data.fit()?;
         let all = Instant::now();

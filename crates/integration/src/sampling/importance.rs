@@ -1,19 +1,51 @@
-//! Integration over `θ` by draws from the densities of the axes, bent by what couples them, each weighed by the density itself.
+//! Integration over `θ` by weighed draws from a density that follows the gradients met so far to third order.
+//!
+//! In normal scores of the axes' densities a cubic is fitted to all gradients, and draws of the normal density are carried towards the
+//! density that it stands for, half of them from further out, evaluated, and weighed. The cubic through their gradients too then is the
+//! joint density of the hyperparameters. Its residuals at the draws are nearly orthogonal to what it may be made of, so that means are
+//! right to the second order in them; what the weights say beyond it corrects the evidence and shows how far it can be believed. Where
+//! that is not far enough, many draws speak for themselves.
 
-use super::{ThetaDraws, calibration};
+use super::cubic::{Cubic, Scratch};
+use super::scores::{NormalScores, Scored};
+use super::{SEED, ThetaDraws, calibration};
 use crate::certificate::pareto_shape;
+use crate::design::DesignPoint;
+use crate::engine::PointEvaluation;
 use crate::error::IntegrationError;
 use crate::evaluated::{Evaluated, log_sum, normalised};
-use crate::exploration::{Exploration, Integrated};
+use crate::executor::map;
+use crate::exploration::Exploration;
 use crate::hyper_marginal::Axis;
-use crate::joint::proposals;
+use crate::joint::{Joint, standard_normals};
+use crate::mixing::mixing_weights;
 
-/// Draws.
-const DRAWS: usize = 2000;
+/// Gradients for each coefficient of the cubic, and the least number of draws: given `θ` the moments are known, so that few draws say
+/// what is between them.
+const GRADIENTS: usize = 5;
+const LEAST_DRAWS: usize = 64;
+/// Draws that speak for themselves.
+const MANY_DRAWS: usize = 2000;
+/// How much wider than the axes' densities the far half of them is, and by how many nats the cubic tilts the near half at most.
+const STRETCH: f64 = 2.0;
+const MOST_TILT: f64 = 3.0;
+/// Times that draws are taken, each from what the last ones have taught.
+const MOST_ROUNDS: u64 = 3;
+/// Share of the draws that their weights must leave, else they are taken anew; a perfect cubic leaves about 0.75.
+const WORTH: f64 = 0.4;
+/// Pairs of draws of the cubic's density for each hyperparameter, and the least and the most of them: second moments before weighing
+/// are exact, so that third ones decide, and what the weights vary by, which grows with the dimension.
+const PAIRS: (usize, usize, usize) = (1024, 2048, 8192);
+/// Draws that a task takes.
+const CHUNK: usize = 512;
+/// Their greatest weight, of the average one: a cubic has no bound, but where it can be believed the logarithms vary by 0.3.
+const MOST_WEIGHT: f64 = 3.0;
 /// Pareto index of the weights beyond which not even means exist (Vehtari et al. 2024); beyond 0.7 the certificate says so.
 const MOST_TAIL: f64 = 1.0;
-/// Independent draws that the weights must leave.
-const LEAST_EFFECTIVE: f64 = 100.0;
+/// Independent draws that the weights must leave of few draws and of many.
+const LEAST_EFFECTIVE: (f64, f64) = (20.0, 100.0);
+/// What the weights may move a mean beyond the cubic's, in standard deviations, or a standard deviation, of itself.
+const MOST_MOVED: f64 = 0.15;
 
 /// What the weights say of themselves.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,32 +56,240 @@ pub struct ImportanceReport {
     pub effective: f64,
     /// Pareto shape of their weights.
     pub tail_index: f64,
+    /// By how much the weights move the mean of a hyperparameter from that of the density that was fitted to the draws' gradients, in
+    /// standard deviations, or change its standard deviation, of itself; the largest, and whose it is. `None` where the draws
+    /// speak for themselves.
+    pub moved: Option<(f64, usize)>,
+}
+
+impl ImportanceReport {
+    fn new(log_ratios: &[f64]) -> Self {
+        let weights = normalised(log_ratios);
+        let effective = 1.0 / weights.iter().map(|w| w * w).sum::<f64>();
+        Self { draws: weights.len(), effective, tail_index: pareto_shape(log_ratios), moved: None }
+    }
+
+    pub(crate) fn is_believed(&self) -> bool {
+        let least = if self.moved.is_some() { LEAST_EFFECTIVE.0 } else { LEAST_EFFECTIVE.1 };
+        let moved = self.moved.map_or(0.0, |moved| moved.0);
+        self.tail_index <= MOST_TAIL && self.effective >= least && moved <= MOST_MOVED
+    }
+}
+
+/// Draws that are evaluated where there are `p` hyperparameters.
+pub(crate) fn draws(p: usize) -> usize {
+    let coefficients = (p + 1) * (p + 2) * (p + 3) / 6;
+    (GRADIENTS * coefficients).div_ceil(p + 1).max(LEAST_DRAWS).next_multiple_of(2)
+}
+
+/// How much wider than the normal density the one is that half of the draws come from: weighed they would leave one half.
+fn stretch(p: usize) -> f64 {
+    let c = 2f64.powf(2.0 / p as f64);
+    (c + (c * c - c).sqrt()).sqrt()
+}
+
+/// Scores, and the logarithm of the normal density there over the density that they were drawn from.
+type Drawn = (Vec<f64>, f64);
+
+/// One round of draws: those that could be evaluated.
+#[derive(Default)]
+struct Round {
+    zs: Vec<Vec<f64>>,
+    points: Vec<PointEvaluation>,
+    scored: Vec<Scored>,
+    /// The logarithm of the normal density of each over the density that it was drawn from.
+    logs: Vec<f64>,
+}
+
+impl Round {
+    fn log_ratios(&self) -> Vec<f64> {
+        self.scored.iter().zip(&self.logs).map(|(scored, log)| scored.value + log).collect()
+    }
 }
 
 impl Exploration<'_> {
-    /// The weighed draws as a design; `None` where the weights cannot be believed.
+    /// Weighed draws as a design, the cubic through all gradients as the joint density, and what the weights say.
     pub(crate) fn weigh_draws(
         &mut self,
-        found: &Integrated,
-    ) -> Result<Option<(Evaluated, ImportanceReport)>, IntegrationError> {
-        let axes: Vec<Axis> = found.axes.iter().map(|(_, plain)| plain.clone()).collect();
-        let couplings = self.couplings(&found.evaluated, &axes);
-        let (zs, log_proposal) = proposals(&axes, &self.bends, &couplings, DRAWS);
+        axes: &[(Axis, Axis)],
+    ) -> Result<(Evaluated, ImportanceReport), IntegrationError> {
+        let p = self.map.mode.len();
+        let scores = NormalScores::plain(axes);
+        for taken in 1.. {
+            let cubic = self.coupled(&scores);
+            let round = self.round(&cubic, &scores, SEED + taken)?;
+            let report = ImportanceReport::new(&round.log_ratios());
+            for (z, point) in round.zs.iter().zip(&round.points) {
+                self.seen.push(self.gradient_at(z.clone(), point));
+            }
+            if report.effective >= WORTH * report.draws as f64 || taken == MOST_ROUNDS {
+                let cubic = self.coupled(&scores);
+                let (draws, log_integral) = self.draws_of(&cubic, &scores);
+                let mut scratch = Scratch::default();
+                let value = |(scored, log): (&Scored, &f64)| cubic.at(&scored.u, &mut scratch) + log;
+                let fitted: Vec<f64> = round.scored.iter().zip(&round.logs).map(value).collect();
+                let ratios = round.log_ratios();
+                let log_integral = log_integral + log_sum(&ratios) - log_sum(&fitted);
+                let moved = moved(p, &round.points, &normalised(&ratios), &normalised(&fitted));
+                let evaluated = self.weighed(round, &normalised(&ratios), draws, log_integral);
+                return Ok((evaluated, ImportanceReport { moved: Some(moved), ..report }));
+            }
+        }
+        Err(self.nothing_drawn())
+    }
+
+    /// Many weighed draws that speak for themselves.
+    pub(crate) fn weigh_many_draws(
+        &mut self,
+        axes: &[(Axis, Axis)],
+    ) -> Result<(Evaluated, ImportanceReport), IntegrationError> {
+        let scores = NormalScores::plain(axes);
+        let (zs, log_proposal) = tilted(&self.coupled(&scores), &scores);
         let drawn = self.drawn(zs);
         let ratios: Vec<f64> = drawn.kept.iter().zip(&drawn.logs).map(|(&k, log)| log - log_proposal[k]).collect();
         if ratios.is_empty() {
-            return Ok(None);
-        }
-        let own = normalised(&ratios);
-        let effective = 1.0 / own.iter().map(|w| w * w).sum::<f64>();
-        let report = ImportanceReport { draws: ratios.len(), effective, tail_index: pareto_shape(&ratios) };
-        if report.tail_index > MOST_TAIL || effective < LEAST_EFFECTIVE {
-            return Ok(None);
+            return Err(self.nothing_drawn());
         }
         // a draw that could not be evaluated has no weight, but it was drawn
         let log_integral = log_sum(&ratios) - (log_proposal.len() as f64).ln();
-        let weights = calibration::weights(&drawn.zs, &drawn.slopes, &own);
+        let weights = calibration::weights(&drawn.zs, &drawn.slopes, &normalised(&ratios));
         let evaluated = self.thinned(ThetaDraws { zs: drawn.zs, weights }, log_integral)?;
-        Ok(Some((evaluated, report)))
+        Ok((evaluated, ImportanceReport::new(&ratios)))
     }
+
+    /// The cubic through the gradients seen.
+    pub(crate) fn coupled(&self, scores: &NormalScores) -> Cubic {
+        let p = self.map.mode.len();
+        // further out than a draw of the normal density ever is, a cubic need not follow
+        let reach = p as f64 + 4.0 * (2.0 * p as f64).sqrt();
+        let near = |scored: &Scored| scored.u.iter().map(|u| u * u).sum::<f64>() <= reach;
+        let scored = self.seen.iter().filter_map(|(z, value, slope)| scores.scored(z, *value, slope)).filter(near);
+        let (points, slopes): (Vec<_>, Vec<_>) = scored.map(|scored| (scored.u, scored.slope)).unzip();
+        if points.is_empty() { Cubic::zero(p) } else { Cubic::fit(&points, &slopes) }
+    }
+
+    /// Draws from what the cubic stands for, every other pair of them from further out.
+    fn proposed(&self, cubic: &Cubic, count: usize, seed: u64) -> Vec<Drawn> {
+        let p = self.map.mode.len();
+        let (stretch, half) = (stretch(p), count / 2);
+        let mut normals = standard_normals(p, half, seed);
+        // a draw and its mirror stand half of the draws apart
+        let far = (0..2 * half).filter(|k| (k % half) % 2 == 1);
+        far.for_each(|k| normals[k].iter_mut().for_each(|x| *x *= stretch));
+        self.transported(cubic, &normals, |square| {
+            let far = -0.5 * square / (stretch * stretch) - p as f64 * stretch.ln();
+            log_sum(&[-0.5 * square, far]) - 2.0f64.ln()
+        })
+    }
+
+    fn round(&mut self, cubic: &Cubic, scores: &NormalScores, seed: u64) -> Result<Round, IntegrationError> {
+        let drawn = self.proposed(cubic, draws(self.map.mode.len()), seed);
+        let wanted: Vec<Vec<f64>> = drawn.iter().map(|(u, _)| scores.point(u)).collect();
+        let results = self.evaluate(&wanted);
+        let mut out = Round::default();
+        for ((z, (_, log)), result) in wanted.into_iter().zip(drawn).zip(results) {
+            let Some(point) = result else { continue };
+            let slope = self.map.slope(&point.approximation.gradient);
+            let Some(own) = scores.scored(&z, point.approximation.log_posterior, &slope) else { continue };
+            out.zs.push(z);
+            out.points.push(point);
+            out.scored.push(own);
+            out.logs.push(log);
+        }
+        if out.points.is_empty() { Err(self.nothing_drawn()) } else { Ok(out) }
+    }
+
+    /// Vectors drawn from a density that depends on their squared length carried towards what the cubic stands for; those where it
+    /// folds over are left out.
+    fn transported(&self, cubic: &Cubic, drawn: &[Vec<f64>], log_density: impl Fn(f64) -> f64 + Sync) -> Vec<Drawn> {
+        let square = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>();
+        let chunk = |c: usize| -> Vec<Drawn> {
+            let mut scratch = Scratch::default();
+            let own = &drawn[c * CHUNK..drawn.len().min((c + 1) * CHUNK)];
+            let moved = own.iter().filter_map(|x| {
+                let (u, log_determinant) = cubic.transported(x, &mut scratch)?;
+                let log = log_determinant - 0.5 * square(&u) - log_density(square(x));
+                Some((u, log))
+            });
+            moved.collect()
+        };
+        map(self.executor, drawn.len().div_ceil(CHUNK), chunk).into_iter().flatten().collect()
+    }
+
+    /// Draws of the density that the cubic stands for, and the logarithm of its integral.
+    pub(crate) fn draws_of(&self, cubic: &Cubic, scores: &NormalScores) -> (ThetaDraws, f64) {
+        let p = self.map.mode.len();
+        let normals = standard_normals(p, pairs(p), SEED);
+        let moved = self.transported(cubic, &normals, |square| -0.5 * square);
+        let chunk = |c: usize| -> Vec<(Vec<f64>, f64)> {
+            let mut scratch = Scratch::default();
+            let own = &moved[c * CHUNK..moved.len().min((c + 1) * CHUNK)];
+            own.iter().map(|(u, log)| (scores.point(u), cubic.at(u, &mut scratch) + log)).collect()
+        };
+        let weighed = map(self.executor, moved.len().div_ceil(CHUNK), chunk);
+        let (zs, mut logs): (Vec<_>, Vec<_>) = weighed.into_iter().flatten().unzip();
+        let most = log_sum(&logs) - (normals.len() as f64 / MOST_WEIGHT).ln();
+        logs.iter_mut().for_each(|log| *log = log.min(most));
+        (ThetaDraws { zs, weights: normalised(&logs) }, log_sum(&logs) - (normals.len() as f64).ln())
+    }
+
+    /// The evaluated draws of weights `own` as a design with the moments of many.
+    fn weighed(&mut self, round: Round, own: &[f64], draws: ThetaDraws, log_integral: f64) -> Evaluated {
+        let joint = self.joint_of(&draws);
+        let points: Vec<&[f64]> = round.points.iter().map(|point| point.approximation.theta.as_slice()).collect();
+        let weights = mixing_weights(&points, own, &joint);
+        let design = round.zs.into_iter().zip(weights).zip(&round.points).map(|((z, weight), point)| DesignPoint {
+            z,
+            log_weight: weight.ln() + log_integral - point.approximation.log_posterior,
+        });
+        let design = design.collect();
+        self.draws = Some(draws);
+        Evaluated { design, points: round.points, grid: None }
+    }
+
+    pub(crate) fn joint_of(&self, draws: &ThetaDraws) -> Joint {
+        Joint::given(draws.zs.iter().map(|z| self.map.theta(z)).collect(), draws.weights.clone())
+    }
+}
+
+/// Draws to be weighed, with the logarithm of the density that they were drawn from: one half from the axes' densities tilted by the
+/// cubic, the other half from the axes' densities stretched, so that no tail is thinner than what it stands for.
+fn tilted(cubic: &Cubic, scores: &NormalScores) -> (Vec<Vec<f64>>, Vec<f64>) {
+    let mut scratch = Scratch::default();
+    let mut tilt = |u: &[f64]| cubic.at(u, &mut scratch).clamp(-MOST_TILT, MOST_TILT);
+    let us = standard_normals(cubic.dimension(), pairs(cubic.dimension()), SEED);
+    let logs: Vec<f64> = us.iter().map(|u| tilt(u)).collect();
+    let constant = log_sum(&logs) - (logs.len() as f64).ln();
+    let near = super::resample(&normalised(&logs), MANY_DRAWS / 2).into_iter().map(|k| scores.point(&us[k]));
+    // a draw and its mirror stand half of the draws apart
+    let half = us.len() / 2;
+    let far = (0..MANY_DRAWS / 2).map(|k| (k % 2) * half + k / 2);
+    let far = far.map(|k| scores.point(&us[k]).iter().map(|z| STRETCH * z).collect::<Vec<f64>>());
+    let zs: Vec<Vec<f64>> = near.chain(far).collect();
+    let log_density = |z: &Vec<f64>| {
+        let near = scores.scores(z).map_or(f64::NEG_INFINITY, |u| scores.ln_pdf(z, 1.0) + tilt(&u) - constant);
+        log_sum(&[near, scores.ln_pdf(z, STRETCH)]) - 2.0f64.ln()
+    };
+    let densities = zs.iter().map(log_density).collect();
+    (zs, densities)
+}
+
+/// Pairs of draws of the density that a cubic stands for.
+fn pairs(p: usize) -> usize {
+    (PAIRS.0 * p).clamp(PAIRS.1, PAIRS.2)
+}
+
+/// The largest change of a mean, in standard deviations, or of a standard deviation, of itself, from weights `fitted` to weights `own`,
+/// and whose it is.
+fn moved(p: usize, points: &[PointEvaluation], own: &[f64], fitted: &[f64]) -> (f64, usize) {
+    let moments = |j: usize, weights: &[f64]| {
+        let values = || points.iter().map(|point| point.approximation.theta[j]).zip(weights);
+        let mean: f64 = values().map(|(value, w)| w * value).sum();
+        (mean, values().map(|(value, w)| w * (value - mean).powi(2)).sum::<f64>().sqrt())
+    };
+    let change = |j: usize| {
+        let ((mean, sd), (other, scale)) = (moments(j, own), moments(j, fitted));
+        (((mean - other) / scale).abs().max((sd / scale - 1.0).abs()), j)
+    };
+    (0..p).map(change).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((0.0, 0))
 }

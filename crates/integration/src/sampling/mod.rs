@@ -5,7 +5,9 @@ mod bridge;
 pub(crate) mod calibration;
 mod chain;
 pub mod convergence;
-mod importance;
+mod cubic;
+pub(crate) mod importance;
+pub(crate) mod scores;
 
 use faer::Mat;
 use faer::linalg::solvers::SolveLstsq;
@@ -115,7 +117,7 @@ impl Exploration<'_> {
         Ok((evaluated, report))
     }
 
-    fn nothing_drawn(&self) -> IntegrationError {
+    pub(crate) fn nothing_drawn(&self) -> IntegrationError {
         let reason = self.failed.first().map_or_else(String::new, |(_, reason)| reason.clone());
         IntegrationError::EmptyDesign { points: 0, reason }
     }
