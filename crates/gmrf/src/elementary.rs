@@ -1,4 +1,4 @@
-//! `e^x` and `log(1 + x)` of whole vectors: branch-free, so that one loop takes as many numbers as the machine's registers hold.
+//! `e^x`, `log(1 + x)` and roots of cubics of whole vectors: branch-free, so that one loop takes as many numbers as the machine's registers hold.
 //!
 //! `x = k log 2 + r` with `|r| ≤ ½ log 2` and `log 2` in two parts (Cody and Waite 1980), `e^r` by its Taylor polynomial of degree
 //! 13, whose remainder is 4e-18; `2^k` in two factors, so that subnormal results are rounded once. `log(1 + x) = 2 artanh(x/(2 + x))`
@@ -14,6 +14,24 @@ pub fn exp_in_place(x: &mut [f64]) {
 /// `x ← log(1 + x)` for `0 ≤ x ≤ 1`, within three units in the last place, NaN at NaN.
 pub fn ln_1p_in_place(x: &mut [f64]) {
     Arch::new().dispatch(Ln1p(x));
+}
+
+/// `x ← t` with `t³ + 3t = x`, that is `2 sinh(⅓ arsinh(x/2))`, for `0 ≤ x ≤ 4`, to some `1e-16` relative to it, NaN at NaN.
+pub fn cubic_root_in_place(x: &mut [f64]) {
+    Arch::new().dispatch(CubicRoot(x));
+}
+
+struct CubicRoot<'a>(&'a mut [f64]);
+
+impl WithSimd for CubicRoot<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for x in self.0 {
+            *x = cubic_root(*x);
+        }
+    }
 }
 
 struct Exp<'a>(&'a mut [f64]);
@@ -98,6 +116,19 @@ fn power_of_two(shifted: f64) -> f64 {
     f64::from_bits(shifted.to_bits().wrapping_add(1023) << 52)
 }
 
+/// A Padé approximant, within a twentieth at 4, and two of Halley's steps, which leave `0.08 e³` of an error `e`: `1e-5`, then `1e-16`.
+#[inline(always)]
+fn cubic_root(x: f64) -> f64 {
+    let square = x * x;
+    let mut t = x * (1.0 / 3.0) * (1.0 + square * (2.0 / 27.0)) / (1.0 + square * (1.0 / 9.0));
+    for _ in 0..2 {
+        let rise = 1.0 + t * t;
+        let excess = t * (rise + 2.0) - x;
+        t -= excess * rise / (3.0 * rise * rise - t * excess);
+    }
+    t
+}
+
 /// `1/(2k + 1)` for `k = 1 … 17`: the first term left out is `3⁻³⁶/37 = 2e-19`.
 const ODD: [f64; 17] = {
     let mut odd = [0.0; 17];
@@ -128,7 +159,7 @@ fn ln_1p(x: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{exp_in_place, ln_1p_in_place};
+    use super::{cubic_root_in_place, exp_in_place, ln_1p_in_place};
 
     fn exp(x: f64) -> f64 {
         // in a vector long enough for the wide registers
@@ -172,6 +203,17 @@ mod tests {
         ln_1p_in_place(&mut ends);
         assert_eq!(ends[..2], [1e-300, 0.0]);
         assert!(worst <= 3 && ends[2].is_nan(), "{worst}");
+    }
+
+    #[test]
+    fn roots_of_the_cubic_are_exact_to_rounding() {
+        for k in 0..=100_000 {
+            let x = 4.0 * (f64::from(k) / 100_000.0).powi(3);
+            let mut root = [x; 3];
+            cubic_root_in_place(&mut root);
+            let expected = 2.0 * (libm::asinh(0.5 * x) / 3.0).sinh();
+            assert!((root[0] - expected).abs() <= 4.0 * f64::EPSILON * expected, "{x}: {} {expected}", root[0]);
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod scaling;
 pub mod selected_inverse;
 pub mod special;
 pub mod suggestion;
+pub mod sums;
 
 pub use cholesky::{CholeskyFactor, Parallelism, SymbolicFactor};
 pub use constraint::LinearConstraints;

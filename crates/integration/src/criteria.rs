@@ -13,7 +13,7 @@ use crate::design::gauss_hermite;
 use crate::engine::PointEvaluation;
 use crate::error::IntegrationError;
 use crate::executor::{Executor, map};
-use crate::skewed::SkewedGaussian;
+use crate::skewed::{SkewedGaussian, SkewedGaussians};
 
 /// Nodes of the Gauss–Hermite rule over a predictor's conditional density. The density of the row with its cavity over that
 /// density is nearly constant, and the log-density nearly a parabola.
@@ -206,6 +206,7 @@ fn chunk_sums(
 
 /// Buffers of the quadrature over the predictors of some rows.
 struct Nodes {
+    gaussians: SkewedGaussians,
     densities: Vec<Predictor>,
     eta: Vec<f64>,
     likelihoods: Vec<f64>,
@@ -220,6 +221,7 @@ impl Nodes {
         let out = Derivatives::zeros(rows, hyperparameters);
         let zeros = vec![0.0; rows];
         Self {
+            gaussians: SkewedGaussians::default(),
             densities: Vec::with_capacity(rows),
             eta: zeros.clone(),
             likelihoods: zeros.clone(),
@@ -238,7 +240,8 @@ impl Nodes {
         part: &mut [Row],
     ) -> Result<(), IntegrationError> {
         self.densities.clear();
-        self.densities.extend(moments.iter().zip(cavities).map(|(moment, cavity)| Predictor::new(moment, cavity)));
+        let own = self.gaussians.of(moments.iter());
+        self.densities.extend(own.zip(cavities).map(|(own, cavity)| Predictor::new(own, cavity)));
         let rows = self.densities.len();
         for (&z, w) in rule.z.iter().zip(&rule.weights) {
             for (eta, density) in self.eta.iter_mut().zip(&self.densities) {
@@ -303,8 +306,7 @@ struct Predictor {
 }
 
 impl Predictor {
-    fn new(moment: &Moment, cavity: &Cavity) -> Self {
-        let own = SkewedGaussian::new(moment.mean, moment.variance.sqrt(), moment.skewness);
+    fn new(own: SkewedGaussian, cavity: &Cavity) -> Self {
         let ln_cavity = -0.5 * (2.0 * std::f64::consts::PI * cavity.variance).ln();
         Self { own, ln_scale: own.ln_scale(), cavity: *cavity, ln_cavity }
     }

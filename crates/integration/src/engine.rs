@@ -1,5 +1,6 @@
 //! Evaluations of `log p̃(θ|y)` on a model: buffers leased from a pool, batches on an executor.
 
+use std::ops::Range;
 use std::sync::Mutex;
 
 use gmrf::Parallelism;
@@ -123,11 +124,26 @@ impl<'a> Engine<'a> {
 
     /// The results of `tasks` evaluations in order.
     fn batch<T: Send>(&self, tasks: usize, work: impl Fn(usize, &mut Workspace) -> T + Sync) -> Vec<T> {
-        let concurrency = self.concurrency(tasks);
+        let (concurrency, threads) = (self.concurrency(tasks), self.executor.threads());
+        // what is left over beside full rounds would leave most threads idle
+        let left = if concurrency == threads && tasks > threads { tasks % threads } else { 0 };
+        let left = if 2 * left <= threads { left } else { 0 };
+        let mut results = self.round(0..tasks - left, concurrency, &work);
+        results.extend(self.round(tasks - left..tasks, left, &work));
+        results
+    }
+
+    /// The results of some tasks in order, so many at a time.
+    fn round<T: Send>(
+        &self,
+        tasks: Range<usize>,
+        concurrency: usize,
+        work: &(impl Fn(usize, &mut Workspace) -> T + Sync),
+    ) -> Vec<T> {
         let executor = if concurrency == 1 { &Sequential } else { self.executor };
         // factors use the threads that are left; a thread that waits for a share may begin another task, of which there are fewer than threads
         let idle = concurrency < self.executor.threads();
-        map(executor, tasks, |i| self.lease(idle, |workspace| work(i, workspace)))
+        map(executor, tasks.len(), |i| self.lease(idle, |workspace| work(tasks.start + i, workspace)))
     }
 
     /// A workspace for one evaluation, which uses `idle` threads if there are some.

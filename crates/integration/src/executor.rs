@@ -32,7 +32,8 @@ pub struct Parallel;
 
 impl Executor for Parallel {
     fn run(&self, count: usize, task: &(dyn Fn(usize) + Sync)) {
-        (0..count).into_par_iter().for_each(task);
+        // a task is worth a theft
+        (0..count).into_par_iter().with_max_len(1).for_each(task);
     }
 
     fn threads(&self) -> usize {

@@ -17,7 +17,7 @@ use crate::profiled::Requested;
 use crate::rung::Chosen;
 use crate::sampling::{ImportanceReport, SamplingReport, ThetaDraws};
 use crate::skeleton::Skeleton;
-use crate::skewed::SkewedGaussian;
+use crate::skewed::SkewedGaussians;
 use crate::start::Start;
 use crate::theta_marginals::ThetaMarginals;
 
@@ -264,14 +264,15 @@ impl Exploration<'_> {
             weights.iter().copied().zip(&evaluated.points).filter(|(weight, _)| *weight > NEGLIGIBLE_WEIGHT).collect();
         let total: f64 = kept.iter().map(|(weight, _)| weight).sum();
         let count = kept.first().map_or(0, |(_, point)| of(point).len());
-        let marginal = |i: usize| {
-            let part = |&(weight, point): &(f64, &PointEvaluation)| {
-                let moment = of(point)[i];
-                (weight / total, SkewedGaussian::new(moment.mean, moment.variance.sqrt(), moment.skewness))
+        let chunk = |c: usize| {
+            let mut gaussians = SkewedGaussians::default();
+            let marginal = |i: usize| {
+                let moments = kept.iter().map(|(_, point)| &of(point)[i]);
+                let weights = kept.iter().map(|(weight, _)| weight / total);
+                Marginal::Mixture(weights.zip(gaussians.of(moments)).collect())
             };
-            Marginal::Mixture(kept.iter().map(part).collect())
+            (c * CHUNK..count.min((c + 1) * CHUNK)).map(marginal).collect::<Vec<_>>()
         };
-        let chunk = |c: usize| (c * CHUNK..count.min((c + 1) * CHUNK)).map(marginal).collect::<Vec<_>>();
         map(self.executor, count.div_ceil(CHUNK), chunk).into_iter().flatten().collect()
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::hessian::Reparametrisation;
 use crate::marginal::{Marginal, Table};
-use crate::spline::CubicSpline;
+use crate::spline::{CubicSpline, ShortSpline};
 
 /// Points of a tabulated marginal.
 const TABLE: usize = 801;
@@ -45,9 +45,34 @@ fn tabulate(mut x: Vec<f64>, mut log: Vec<f64>) -> Marginal {
 #[derive(Debug, Clone)]
 pub(crate) struct Axis {
     rest: CubicSpline,
-    ends: (f64, f64),
+    low: Tail,
+    high: Tail,
     greatest: f64,
 }
+
+/// How a log-density goes on beyond an end: with the slope that it has there, which falls at least like `exp(−|z|/4)`.
+#[derive(Debug, Clone, Copy)]
+struct Tail {
+    end: f64,
+    value: f64,
+    slope: f64,
+}
+
+impl Tail {
+    /// Beyond `end`, from which `inward` leads into the density of which `rest` is what `−½z²` leaves.
+    fn new(rest: impl Fn(f64) -> f64, end: f64, inward: f64) -> Self {
+        let log = |z: f64| rest(z) - 0.5 * z * z;
+        let value = log(end);
+        Self { end, value, slope: ((value - log(end + inward)) / inward.abs()).min(-0.25) }
+    }
+
+    fn at(&self, z: f64) -> f64 {
+        self.value + self.slope * (z - self.end).abs()
+    }
+}
+
+/// Step by which the slope at an end is found.
+const INWARD: f64 = 1e-3;
 
 /// An evaluation on an axis.
 #[derive(Debug, Clone, Copy)]
@@ -79,28 +104,25 @@ impl Axis {
 
     /// From increasing `z` and the log-densities there.
     pub(crate) fn new(z: Vec<f64>, log: Vec<f64>) -> Self {
-        let ends = (z[0], z[z.len() - 1]);
+        let (low, high) = (z[0], z[z.len() - 1]);
         let greatest = log.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let rest = log.iter().zip(&z).map(|(l, z)| l + 0.5 * z * z).collect();
-        Self { rest: CubicSpline::new(z, rest), ends, greatest }
+        let rest = CubicSpline::new(z, rest);
+        let (low, high) = (Tail::new(|z| rest.at(z), low, INWARD), Tail::new(|z| rest.at(z), high, -INWARD));
+        Self { rest, low, high, greatest }
     }
 
     pub(crate) fn at(&self, z: f64) -> f64 {
-        let (low, high) = self.ends;
-        if z >= low && z <= high {
-            return self.rest.at(z) - 0.5 * z * z;
+        match z {
+            _ if z < self.low.end => self.low.at(z),
+            _ if z > self.high.end => self.high.at(z),
+            _ => self.rest.at(z) - 0.5 * z * z,
         }
-        // the tail keeps the slope of the end, which falls at least like exp(−|z|/4)
-        let (end, inward) = if z < low { (low, 1e-3) } else { (high, -1e-3) };
-        let value = self.rest.at(end) - 0.5 * end * end;
-        let before = self.rest.at(end + inward) - 0.5 * (end + inward) * (end + inward);
-        let slope = ((value - before) / 1e-3).min(-0.25);
-        value + slope * (z - end).abs()
     }
 
     /// Where the density has fallen by [`TABLE_DROP`].
     pub(crate) fn extent(&self) -> (f64, f64) {
-        let (mut low, mut high) = self.ends;
+        let (mut low, mut high) = (self.low.end, self.high.end);
         while self.at(low) > self.greatest - TABLE_DROP {
             low -= 0.5;
         }
@@ -177,6 +199,9 @@ fn filled(
     known
 }
 
+/// Rows that a spline across them runs through.
+const WINDOW: usize = 6;
+
 /// A log-density on a rectangle of the lattice, relative to its greatest value.
 struct Surface {
     rows: Vec<Axis>,
@@ -207,17 +232,25 @@ impl Surface {
         [[a, c], [a, d], [b, c], [b, d]]
     }
 
-    /// Splines across four neighbouring rows: local, so that a value costs the same on any lattice.
+    /// A spline across a few neighbouring rows: local, so that a value costs the same on any lattice.
     fn at(&self, z0: f64, z1: f64) -> f64 {
         let n = self.rows.len();
-        if n < 4 {
-            let values = self.rows.iter().map(|row| row.at(z1)).collect();
-            return Axis::new(self.first.clone(), values).at(z0);
+        let i = match n {
+            0..4 => 0,
+            _ => self.first.partition_point(|&x| x <= z0).clamp(3, n - 1).min(n - 2).max(3) - 3,
+        };
+        let window = i..(i + WINDOW).min(n);
+        let (x, mut rest) = (&self.first[window.clone()], [0.0; WINDOW]);
+        for ((rest, row), x) in rest.iter_mut().zip(&self.rows[window]).zip(x) {
+            *rest = row.at(z1) + 0.5 * x * x;
         }
-        let i = self.first.partition_point(|&x| x <= z0).clamp(3, n - 1).min(n - 2).max(3) - 3;
-        let window = i..(i + 6).min(n);
-        let values = self.rows[window.clone()].iter().map(|row| row.at(z1)).collect();
-        Axis::new(self.first[window].to_vec(), values).at(z0)
+        let spline = ShortSpline::<WINDOW>::new(x, &rest[..x.len()]);
+        let (low, high) = (x[0], x[x.len() - 1]);
+        match z0 {
+            _ if z0 < low => Tail::new(|z| spline.at(z), low, INWARD).at(z0),
+            _ if z0 > high => Tail::new(|z| spline.at(z), high, -INWARD).at(z0),
+            _ => spline.at(z0) - 0.5 * z0 * z0,
+        }
     }
 }
 

@@ -7,6 +7,9 @@
 
 use std::f64::consts::{PI, SQRT_2};
 
+use gmrf::elementary::{cubic_root_in_place, ln_1p_in_place};
+use laplace::Moment;
+
 /// Below this `s` the map is linear to rounding.
 const GAUSSIAN: f64 = 1e-7;
 /// The heaviest skewness used; beyond it the moments come from outside the expansion's range.
@@ -29,16 +32,15 @@ pub struct SkewedGaussian {
 impl SkewedGaussian {
     /// From mean, standard deviation (not negative) and skewness; a skewness beyond ±4 is taken as ±4.
     pub fn new(mean: f64, sd: f64, skewness: f64) -> Self {
-        if skewness == 0.0 {
-            return Self { mean, sd, shape: 0.0, spread: 0.0 };
-        }
-        let skewness = if skewness.is_finite() { skewness.clamp(-GREATEST_SKEWNESS, GREATEST_SKEWNESS) } else { 0.0 };
-        // t = √(e^{s²} − 1) solves t³ + 3t = |γ|
-        let half = 0.5 * skewness.abs();
-        let root = (half + (half * half + 1.0).sqrt()).cbrt();
-        let t = if skewness.abs() < 1e-3 { skewness.abs() / 3.0 } else { root - 1.0 / root };
-        let s = (t * t).ln_1p().sqrt();
-        Self { mean, sd, shape: s.copysign(skewness), spread: t }
+        let skewness = bounded(skewness);
+        let (mut spread, mut log) = ([skewness.abs()], [0.0]);
+        shapes(&mut spread, &mut log);
+        Self::with((mean, sd, skewness), (spread[0], log[0]))
+    }
+
+    /// From moments, `√(exp(s²) − 1)` and `s²`.
+    fn with((mean, sd, skewness): (f64, f64, f64), (spread, square): (f64, f64)) -> Self {
+        Self { mean, sd, shape: square.sqrt().copysign(skewness), spread }
     }
 
     /// Its mean.
@@ -126,6 +128,48 @@ impl SkewedGaussian {
     }
 }
 
+/// A skewness that is used.
+fn bounded(skewness: f64) -> f64 {
+    if skewness == 0.0 || !skewness.is_finite() {
+        return 0.0;
+    }
+    skewness.clamp(-GREATEST_SKEWNESS, GREATEST_SKEWNESS)
+}
+
+/// `√(e^{s²} − 1)`, the root of `t³ + 3t = |γ|`, over the absolute values of skewness, and `s²`.
+fn shapes(spreads: &mut [f64], squares: &mut [f64]) {
+    cubic_root_in_place(spreads);
+    squares.iter_mut().zip(&*spreads).for_each(|(square, t)| *square = t * t);
+    ln_1p_in_place(squares);
+}
+
+/// Many of them at once, with room for what they are made of.
+#[derive(Debug, Default)]
+pub(crate) struct SkewedGaussians {
+    skewness: Vec<f64>,
+    spreads: Vec<f64>,
+    squares: Vec<f64>,
+}
+
+impl SkewedGaussians {
+    /// Those with the given moments, in order.
+    pub(crate) fn of<'a>(
+        &'a mut self,
+        moments: impl Iterator<Item = &'a Moment> + Clone + 'a,
+    ) -> impl Iterator<Item = SkewedGaussian> + 'a {
+        self.skewness.clear();
+        self.skewness.extend(moments.clone().map(|moment| bounded(moment.skewness)));
+        self.spreads.clear();
+        self.spreads.extend(self.skewness.iter().map(|skewness| skewness.abs()));
+        self.squares.resize(self.spreads.len(), 0.0);
+        shapes(&mut self.spreads, &mut self.squares);
+        let shapes = self.spreads.iter().copied().zip(self.squares.iter().copied());
+        moments.zip(&self.skewness).zip(shapes).map(|((moment, skewness), shape)| {
+            SkewedGaussian::with((moment.mean, moment.variance.sqrt(), *skewness), shape)
+        })
+    }
+}
+
 /// `Φ⁻¹(p)` by Newton's iteration with Halley's correction from a rational start; ±∞ at the ends, NaN outside.
 pub fn normal_quantile(p: f64) -> f64 {
     if !(0.0..=1.0).contains(&p) {
@@ -200,8 +244,17 @@ mod tests {
         for skewness in [-2.0, -0.5, -1e-2, 0.0, 1e-5, 0.3, 1.5] {
             let (mean, sd, found) = moments(&SkewedGaussian::new(1.5, 0.4, skewness));
             assert!((mean - 1.5).abs() < 1e-9 && (sd - 0.4).abs() < 1e-8, "{skewness}: {mean} {sd}");
-            // the start of the series at small skewness is off by its cube
             assert!((found - skewness).abs() < 1e-6, "{skewness}: {found}");
+        }
+    }
+
+    #[test]
+    fn many_at_once_are_those_one_by_one() {
+        let moment = |k: i32| laplace::Moment { mean: f64::from(k), variance: 2.0, skewness: 0.3 * f64::from(k - 20) };
+        let moments: Vec<laplace::Moment> = (0..43).map(moment).collect();
+        let mut several = SkewedGaussians::default();
+        for (found, moment) in several.of(moments.iter()).zip(&moments) {
+            assert_eq!(found, SkewedGaussian::new(moment.mean, moment.variance.sqrt(), moment.skewness));
         }
     }
 

@@ -12,44 +12,71 @@ pub(crate) struct CubicSpline {
 impl CubicSpline {
     /// Through `(x, y)`, `x` strictly increasing, at least one point.
     pub(crate) fn new(x: Vec<f64>, y: Vec<f64>) -> Self {
-        let n = x.len();
-        let mut curvature = vec![0.0; n];
-        // Thomas algorithm on the tridiagonal system of the second derivatives
-        let mut upper = vec![0.0; n];
-        for i in 1..n.saturating_sub(1) {
-            let (left, right) = (x[i] - x[i - 1], x[i + 1] - x[i]);
-            let pivot = 2.0 * (left + right) - left * upper[i - 1];
-            upper[i] = right / pivot;
-            let jump = 6.0 * ((y[i + 1] - y[i]) / right - (y[i] - y[i - 1]) / left);
-            curvature[i] = (jump - left * curvature[i - 1]) / pivot;
-        }
-        for i in (1..n.saturating_sub(1)).rev() {
-            curvature[i] -= upper[i] * curvature[i + 1];
-        }
+        let (mut curvature, mut upper) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+        fill_curvature((&x, &y), &mut upper, &mut curvature);
         Self { x, y, curvature }
     }
 
     /// The value at `t`.
     pub(crate) fn at(&self, t: f64) -> f64 {
-        let n = self.x.len();
-        if n == 1 {
-            return self.y[0];
-        }
-        let right = self.x.partition_point(|&x| x <= t).clamp(1, n - 1);
-        let (i, h) = (right - 1, self.x[right] - self.x[right - 1]);
-        let slope = (self.y[right] - self.y[i]) / h;
-        let (ci, cr) = (self.curvature[i], self.curvature[right]);
-        if t < self.x[0] {
-            return self.y[0] + (t - self.x[0]) * (slope - h * (2.0 * ci + cr) / 6.0);
-        }
-        if t > self.x[n - 1] {
-            return self.y[n - 1] + (t - self.x[n - 1]) * (slope + h * (ci + 2.0 * cr) / 6.0);
-        }
-        let (a, b) = (self.x[right] - t, t - self.x[i]);
-        (ci * a * a * a + cr * b * b * b) / (6.0 * h)
-            + (self.y[i] / h - ci * h / 6.0) * a
-            + (self.y[right] / h - cr * h / 6.0) * b
+        value((&self.x, &self.y), &self.curvature, t)
     }
+}
+
+/// The same through at most `N` points, without an allocation.
+pub(crate) struct ShortSpline<'a, const N: usize> {
+    x: &'a [f64],
+    y: &'a [f64],
+    curvature: [f64; N],
+}
+
+impl<'a, const N: usize> ShortSpline<'a, N> {
+    /// Through `(x, y)`, `x` strictly increasing, at least one point.
+    pub(crate) fn new(x: &'a [f64], y: &'a [f64]) -> Self {
+        let (mut curvature, mut upper) = ([0.0; N], [0.0; N]);
+        fill_curvature((x, y), &mut upper[..x.len()], &mut curvature[..x.len()]);
+        Self { x, y, curvature }
+    }
+
+    /// The value at `t`.
+    pub(crate) fn at(&self, t: f64) -> f64 {
+        value((self.x, self.y), &self.curvature, t)
+    }
+}
+
+/// Second derivatives at the knots, by the Thomas algorithm on their tridiagonal system; both buffers are as long as `x` and zero.
+fn fill_curvature((x, y): (&[f64], &[f64]), upper: &mut [f64], curvature: &mut [f64]) {
+    let n = x.len();
+    for i in 1..n.saturating_sub(1) {
+        let (left, right) = (x[i] - x[i - 1], x[i + 1] - x[i]);
+        let pivot = 2.0 * (left + right) - left * upper[i - 1];
+        upper[i] = right / pivot;
+        let jump = 6.0 * ((y[i + 1] - y[i]) / right - (y[i] - y[i - 1]) / left);
+        curvature[i] = (jump - left * curvature[i - 1]) / pivot;
+    }
+    for i in (1..n.saturating_sub(1)).rev() {
+        curvature[i] -= upper[i] * curvature[i + 1];
+    }
+}
+
+/// The value at `t`, linear beyond the ends.
+fn value((x, y): (&[f64], &[f64]), curvature: &[f64], t: f64) -> f64 {
+    let n = x.len();
+    if n == 1 {
+        return y[0];
+    }
+    let right = x.partition_point(|&x| x <= t).clamp(1, n - 1);
+    let (i, h) = (right - 1, x[right] - x[right - 1]);
+    let slope = (y[right] - y[i]) / h;
+    let (ci, cr) = (curvature[i], curvature[right]);
+    if t < x[0] {
+        return y[0] + (t - x[0]) * (slope - h * (2.0 * ci + cr) / 6.0);
+    }
+    if t > x[n - 1] {
+        return y[n - 1] + (t - x[n - 1]) * (slope + h * (ci + 2.0 * cr) / 6.0);
+    }
+    let (a, b) = (x[right] - t, t - x[i]);
+    (ci * a * a * a + cr * b * b * b) / (6.0 * h) + (y[i] / h - ci * h / 6.0) * a + (y[right] / h - cr * h / 6.0) * b
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gmrf::{CholeskyFactor, Parallelism, SelectedInverse};
 
-use crate::correction::Conditional;
+use crate::correction::{Conditional, OneLoop};
 use crate::design::Design;
 use crate::error::LaplaceError;
 use crate::likelihood::Derivatives;
@@ -25,6 +25,8 @@ pub struct Workspace {
     pub(crate) mean: Vec<f64>,
     /// Values of `H`.
     pub(crate) posterior: Vec<f64>,
+    /// Of all that is split among threads.
+    pub(crate) parallelism: Parallelism,
     pub(crate) factor: CholeskyFactor,
     pub(crate) inverse: SelectedInverse,
     pub(crate) x: Vec<f64>,
@@ -64,6 +66,8 @@ pub struct Workspace {
     pub(crate) quadrature: Vec<Option<Quadrature>>,
     /// One for each block of observations, once a variational Gaussian was found.
     pub(crate) expectation: Vec<Option<Expectation>>,
+    /// Room of the exact third-order sums, once they were formed.
+    pub(crate) one_loop: OneLoop,
     /// Once a node was held away from the mode.
     pub(crate) conditional: Option<Box<Conditional>>,
 }
@@ -88,6 +92,7 @@ impl Workspace {
             posterior: vec![0.0; model.symbolic().pattern().nnz()],
             inverse: SelectedInverse::new(model.symbolic()),
             solve: vec![0.0; factor.work_length()],
+            parallelism: Parallelism::default(),
             factor,
             x: nodes(),
             trial: nodes(),
@@ -112,6 +117,7 @@ impl Workspace {
             clipped: false,
             propagated: false,
             quadrature: model.observations().iter().map(|_| None).collect(),
+            one_loop: OneLoop::default(),
             conditional: None,
             expectation: model.observations().iter().map(|_| None).collect(),
         }
@@ -127,8 +133,9 @@ impl Workspace {
         Ok(variances)
     }
 
-    /// Whether factor and selected inverse use the threads of the caller's rayon pool; results are the same bits.
+    /// Whether factor, selected inverse and complete corrections use the threads of the caller's rayon pool; results are the same bits.
     pub fn set_parallelism(&mut self, parallelism: Parallelism) {
+        self.parallelism = parallelism;
         self.factor.set_parallelism(parallelism);
         self.inverse.set_parallelism(parallelism);
     }

@@ -1,5 +1,7 @@
 //! Whether a factor uses more than one thread.
 
+use std::ops::Range;
+
 /// How many threads one factorisation or selected inversion may use; the result has the same bits either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Parallelism {
@@ -34,6 +36,36 @@ impl Parallelism {
             Parallelism::Sequential => (a(), b()),
             Parallelism::Tree => rayon::join(a, b),
         }
+    }
+
+    /// What `part` makes of the pieces of a range, `merge`d in their order; pieces of more than `most` are halved, so that what they are
+    /// does not depend on the threads.
+    pub fn halves<T: Send>(
+        self,
+        range: Range<usize>,
+        most: usize,
+        part: &(impl Fn(Range<usize>) -> T + Sync),
+        merge: &(impl Fn(T, T) -> T + Sync),
+    ) -> T {
+        self.enter(|| self.halves_within(range, most, part, merge))
+    }
+
+    fn halves_within<T: Send>(
+        self,
+        range: Range<usize>,
+        most: usize,
+        part: &(impl Fn(Range<usize>) -> T + Sync),
+        merge: &(impl Fn(T, T) -> T + Sync),
+    ) -> T {
+        if range.len() <= most.max(1) {
+            return part(range);
+        }
+        let middle = range.start + range.len() / 2;
+        let (left, right) = self.join(
+            || self.halves_within(range.start..middle, most, part, merge),
+            || self.halves_within(middle..range.end, most, part, merge),
+        );
+        merge(left, right)
     }
 
     /// Calls `work` with pieces of `slice` and where each starts, in `unit`s of the slice; pieces of fewer than `least` entries are not
@@ -79,5 +111,21 @@ mod tests {
             piece.iter_mut().enumerate().for_each(|(k, value)| *value = 5 * start + k);
         });
         assert_eq!(found, (0..35).collect::<Vec<usize>>());
+    }
+
+    #[test]
+    fn halves_are_merged_in_order_and_are_the_same_on_any_number_of_threads() {
+        let pieces = |parallelism: Parallelism| {
+            parallelism.halves(3..40, 5, &|range| vec![range], &|mut left, right| {
+                left.extend(right);
+                left
+            })
+        };
+        let found = pieces(Parallelism::Sequential);
+        assert!(
+            found.iter().all(|piece| piece.len() <= 5) && found.windows(2).all(|pair| pair[0].end == pair[1].start)
+        );
+        assert_eq!((found[0].start, found[found.len() - 1].end), (3, 40));
+        assert_eq!(found, pieces(Parallelism::Tree));
     }
 }

@@ -1,8 +1,8 @@
-//! `log|R + dI|` as a function of `log d`, by Chebyshev interpolation between factorisations.
+//! `log|R + dI|` as a function of `log d`, by interpolation between factorisations.
 //!
 //! With `u = log d` the function is `Σ log(λ_i + e^u)`: its singularities lie at `Im u = ±π`, so that on a panel of half-width 2
-//! the interpolant's coefficients fall like `(π/2 + √(1 + π²/4))⁻ᵏ = 3.43⁻ᵏ`, whatever the graph. The nodes are
-//! the extrema of the Chebyshev polynomials: a finer grid holds those of a coarser one.
+//! the terms of an interpolant fall like `(π/2 + √(1 + π²/4))⁻ᵏ = 3.43⁻ᵏ`, whatever the graph. The nodes are Leja's among the extrema of a
+//! Chebyshev polynomial, each the one farthest from those before: there may be as many as it takes, and Newton's form is stable.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,142 +14,201 @@ use crate::constraint::LinearConstraints;
 use crate::error::GmrfError;
 use crate::pattern::SparsityPattern;
 
-/// Width of a panel in `log d`.
+/// Width of a panel in `log d`; its coordinate runs from −2 to 2, where products of distances to the nodes stay near one.
 const WIDTH: f64 = 4.0;
-/// Intervals of the finest grid: the first coefficient left out is `2/33 · 3.43⁻³³ = 1e-19` for each eigenvalue.
+/// Intervals between the extrema, the most nodes of a panel less one: the first term left out is about `3.43⁻³³ = 2e-18` for each eigenvalue.
 const INTERVALS: usize = 32;
-/// Intervals of the coarsest grid; each finer one holds the nodes of the one before.
-const COARSEST: usize = 8;
-/// A grid is enough where its two last coefficients are below this for each eigenvalue: the next ones are smaller by their decay.
+/// Nodes that every panel has, and how many more it takes at a time.
+const FEWEST: usize = 8;
+const MORE: usize = 2;
+/// There are enough nodes where the two last terms are below this for each eigenvalue: the next ones are smaller by their decay.
 const NEGLIGIBLE: f64 = 1e-10;
 /// Factors of fewer operations than this are not worth another thread.
 const SMALL: f64 = 1e5;
 /// Factors of more bytes than this are computed one after the other on all threads, not one a thread.
 const LARGE: usize = 1 << 28;
 
-/// The coefficients of one panel, `None` where `R + dI` cannot be factored.
-type Panel = Option<Arc<[f64]>>;
+/// The interpolant of one panel, `None` where `R + dI` cannot be factored.
+type Panel = Option<Arc<Newton>>;
+
+/// What is known so far. It depends on where it is, never on who asked first.
+#[derive(Debug, Default)]
+struct Known {
+    /// Panel `k` covers `[kW, (k+1)W)`.
+    panels: BTreeMap<i64, Panel>,
+    /// The determinants by the bits of `u`: `None` where one is being computed, NaN where there is none.
+    determinants: BTreeMap<u64, Option<f64>>,
+}
 
 /// The determinants of one `R` shifted, tabulated where they are asked for.
 #[derive(Debug, Clone)]
 pub(super) struct ShiftedDeterminant {
     values: Vec<f64>,
     symbolic: Arc<SymbolicFactor>,
-    /// Panel `k` covers `[kW, (k+1)W)`. What it holds depends on `k` alone, never on who asked first.
-    panels: Arc<Mutex<BTreeMap<i64, Panel>>>,
+    known: Arc<Mutex<Known>>,
 }
 
 impl ShiftedDeterminant {
     /// Of `R`, given by `values` on `pattern`. Cost: one analysis.
     pub(super) fn new(pattern: &Arc<SparsityPattern>, values: Vec<f64>) -> Result<Self, GmrfError> {
         let symbolic = SymbolicFactor::analyze(pattern, &LinearConstraints::none(pattern.order()))?;
-        Ok(Self { values, symbolic, panels: Arc::default() })
+        Ok(Self { values, symbolic, known: Arc::default() })
     }
 
     pub(super) fn symbolic(&self) -> &Arc<SymbolicFactor> {
         &self.symbolic
     }
 
-    /// `log|R + e^u I|` and its derivative in `u`; `None` where the panel around `u` reaches singular matrices. Cost: 9, 17 or 33
-    /// factorisations when a panel is first met, on the threads of the caller's pool; none afterwards.
+    /// `log|R + e^u I|` and its derivative in `u`; `None` where the panel around `u` reaches singular matrices. Cost: 8 to 33
+    /// factorisations when a panel is first met, 18 in its middle, on the threads of the caller's pool; none afterwards.
     pub(super) fn at(&self, u: f64) -> Result<Option<(f64, f64)>, GmrfError> {
         let index = (u / WIDTH).floor();
-        let known = self.lock().get(&(index as i64)).cloned();
+        let known = self.lock().panels.get(&(index as i64)).cloned();
         let panel = match known {
             Some(panel) => panel,
             None => {
                 // not under the lock: a thread that waits here may be asked to help with another's panel
                 let panel = self.panel(index)?;
-                self.lock().insert(index as i64, panel.clone());
+                self.lock().panels.insert(index as i64, panel.clone());
                 panel
             }
         };
-        Ok(panel.map(|coefficients| clenshaw(&coefficients, u, index)))
+        let coordinate = 4.0 * (u / WIDTH - index) - 2.0;
+        Ok(panel.map(|newton| newton.at(coordinate)).map(|(value, slope)| (value, slope * 4.0 / WIDTH)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<i64, Panel>> {
-        self.panels.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn panel(&self, index: f64) -> Result<Panel, GmrfError> {
         let negligible = NEGLIGIBLE * self.symbolic.pattern().order() as f64;
-        let mut found = [f64::NAN; INTERVALS + 1];
-        let mut intervals = COARSEST;
+        let nodes = leja();
+        let us: Vec<f64> = nodes.iter().map(|x| WIDTH * (index + 0.25 * (2.0 + x))).collect();
+        let mut count = FEWEST;
         loop {
-            let stride = INTERVALS / intervals;
-            let wanted: Vec<usize> = (0..=INTERVALS).step_by(stride).filter(|&k| found[k].is_nan()).collect();
-            let Some(values) = self.determinants(index, &wanted)? else { return Ok(None) };
-            wanted.iter().zip(values).for_each(|(&k, value)| found[k] = value);
-            let coefficients = coefficients(&found.iter().step_by(stride).copied().collect::<Vec<f64>>());
-            if intervals == INTERVALS || coefficients[intervals - 1..].iter().all(|c| c.abs() < negligible) {
-                return Ok(Some(coefficients.into()));
+            count = count.min(nodes.len());
+            let values = self.determinants(&us[..count])?;
+            if values.iter().any(|value| value.is_nan()) {
+                return Ok(None);
             }
-            intervals *= 2;
+            let newton = Newton::through(&nodes[..count], values);
+            if count == nodes.len() || newton.sizes(&nodes)[count - 2..].iter().all(|&size| size < negligible) {
+                return Ok(Some(Arc::new(newton)));
+            }
+            count += MORE;
         }
     }
 
-    /// The determinants at some Chebyshev nodes of a panel; `None` if one cannot be factored.
-    fn determinants(&self, index: f64, nodes: &[usize]) -> Result<Option<Vec<f64>>, GmrfError> {
+    /// The determinants at some `u`, NaN where there is none.
+    fn determinants(&self, us: &[f64]) -> Result<Vec<f64>, GmrfError> {
         let large = self.symbolic.memory().0 > LARGE;
-        let state = || {
+        let alone = large || self.symbolic.operations() < SMALL;
+        let threads = if alone { 1 } else { rayon::current_num_threads().min(us.len()) };
+        if threads > 1 {
+            (0..threads).into_par_iter().with_max_len(1).try_for_each(|_| self.work(us, large))?;
+        } else {
+            self.work(us, large)?;
+        }
+        // what another caller is at work on: it may be below this one on the same thread, so that waiting might never end
+        let mut state = None;
+        for &u in us {
+            if self.lock().determinants.get(&u.to_bits()).copied().flatten().is_none() {
+                self.compute(u, large, &mut state)?;
+            }
+        }
+        let known = self.lock();
+        Ok(us.iter().filter_map(|u| known.determinants.get(&u.to_bits()).copied().flatten()).collect())
+    }
+
+    /// Computes what nobody has begun.
+    fn work(&self, us: &[f64], large: bool) -> Result<(), GmrfError> {
+        let mut state = None;
+        let next = || {
+            let mut known = self.lock();
+            let u = us.iter().copied().find(|u| !known.determinants.contains_key(&u.to_bits()))?;
+            known.determinants.insert(u.to_bits(), None);
+            Some(u)
+        };
+        while let Some(u) = next() {
+            self.compute(u, large, &mut state)?;
+        }
+        Ok(())
+    }
+
+    /// Factors `R + e^u I` in `state`, which is made where there is none.
+    fn compute(&self, u: f64, large: bool, state: &mut Option<(CholeskyFactor, Vec<f64>)>) -> Result<(), GmrfError> {
+        let (factor, shifted) = state.get_or_insert_with(|| {
             let mut factor = CholeskyFactor::new(self.symbolic.clone());
             factor.set_parallelism(if large { Parallelism::Tree } else { Parallelism::Sequential });
             (factor, self.values.clone())
+        });
+        let pattern = self.symbolic.pattern();
+        shifted.copy_from_slice(&self.values);
+        (0..pattern.order()).for_each(|j| shifted[pattern.column_start(j)] += u.exp());
+        let value = match factor.refactor(shifted) {
+            Ok(()) => factor.log_determinant(),
+            Err(GmrfError::NotPositiveDefinite { .. } | GmrfError::NotFinite { .. }) => f64::NAN,
+            Err(error) => return Err(error),
         };
-        let determinant = |(factor, shifted): &mut (CholeskyFactor, Vec<f64>), k: usize| {
-            let u = WIDTH * (index + 0.5 * (1.0 + angle(k, INTERVALS).cos()));
-            let pattern = self.symbolic.pattern();
-            shifted.copy_from_slice(&self.values);
-            (0..pattern.order()).for_each(|j| shifted[pattern.column_start(j)] += u.exp());
-            factor.refactor(shifted).map(|()| factor.log_determinant())
-        };
-        let some = |nodes: &[usize]| {
-            let mut state = state();
-            nodes.iter().map(|&k| determinant(&mut state, k)).collect::<Result<Vec<f64>, GmrfError>>()
-        };
-        let found = if large || self.symbolic.operations() < SMALL {
-            some(nodes)
-        } else {
-            // one factor for each thread
-            let share = nodes.len().div_ceil(rayon::current_num_threads());
-            let parts: Result<Vec<Vec<f64>>, GmrfError> = nodes.par_chunks(share).map(some).collect();
-            parts.map(|parts| parts.concat())
-        };
-        match found {
-            Ok(found) => Ok(Some(found)),
-            Err(GmrfError::NotPositiveDefinite { .. } | GmrfError::NotFinite { .. }) => Ok(None),
-            Err(error) => Err(error),
+        self.lock().determinants.insert(u.to_bits(), Some(value));
+        Ok(())
+    }
+}
+
+/// Leja's order of the Chebyshev extrema on `[−2, 2]`, the ends first: neighbouring panels share them.
+fn leja() -> Vec<f64> {
+    let node = |k: usize| 2.0 * (std::f64::consts::PI * k as f64 / INTERVALS as f64).cos();
+    let mut rest: Vec<f64> = (1..INTERVALS).map(node).collect();
+    let mut nodes = vec![2.0, -2.0];
+    while !rest.is_empty() {
+        let distance = |x: f64| nodes.iter().map(|node| (x - node).abs()).product::<f64>();
+        // the first of several as far
+        let farthest =
+            (1..rest.len()).fold(0, |best, k| if distance(rest[k]) > distance(rest[best]) { k } else { best });
+        nodes.push(rest.remove(farthest));
+    }
+    nodes
+}
+
+/// An interpolating polynomial in Newton's form.
+#[derive(Debug)]
+struct Newton {
+    nodes: Vec<f64>,
+    /// Divided differences.
+    differences: Vec<f64>,
+}
+
+impl Newton {
+    fn through(nodes: &[f64], mut values: Vec<f64>) -> Self {
+        for order in 1..nodes.len() {
+            for k in (order..nodes.len()).rev() {
+                values[k] = (values[k] - values[k - 1]) / (nodes[k] - nodes[k - order]);
+            }
         }
+        Self { nodes: nodes.to_vec(), differences: values }
     }
-}
 
-/// The Chebyshev coefficients of values at [`angle`]s, both ends included.
-fn coefficients(found: &[f64]) -> Vec<f64> {
-    let last = found.len() - 1;
-    // the first and the last node and order count half
-    let share = |k: usize| if k == 0 || k == last { 0.5 } else { 1.0 };
-    let coefficient = |order: usize| {
-        let terms = found.iter().enumerate();
-        let terms = terms.map(|(k, value)| share(k) * value * angle(k * order % (2 * last), last).cos());
-        terms.sum::<f64>() * share(order) * 2.0 / last as f64
-    };
-    (0..=last).map(coefficient).collect()
-}
-
-/// The angle of Chebyshev node `k` among the ends of so many intervals.
-fn angle(k: usize, intervals: usize) -> f64 {
-    std::f64::consts::PI * k as f64 / intervals as f64
-}
-
-/// Value and derivative in `u` of the Chebyshev series of panel `index`.
-fn clenshaw(coefficients: &[f64], u: f64, index: f64) -> (f64, f64) {
-    let x = 2.0 * (u / WIDTH - index) - 1.0;
-    let (mut b1, mut b2, mut d1, mut d2) = (0.0, 0.0, 0.0, 0.0);
-    for &c in coefficients[1..].iter().rev() {
-        (d1, d2) = (2.0 * b1 + 2.0 * x * d1 - d2, d1);
-        (b1, b2) = (c + 2.0 * x * b1 - b2, b1);
+    /// The greatest absolute value of every term at `points`.
+    fn sizes(&self, points: &[f64]) -> Vec<f64> {
+        let mut products = vec![1.0; points.len()];
+        let mut sizes = Vec::with_capacity(self.nodes.len());
+        for (node, difference) in self.nodes.iter().zip(&self.differences) {
+            sizes.push(products.iter().fold(0.0_f64, |most, product| most.max((difference * product).abs())));
+            products.iter_mut().zip(points).for_each(|(product, x)| *product *= x - node);
+        }
+        sizes
     }
-    (coefficients[0] + x * b1 - b2, (b1 + x * d1 - d2) * 2.0 / WIDTH)
+
+    /// Value and derivative.
+    fn at(&self, x: f64) -> (f64, f64) {
+        let (mut value, mut slope) = (0.0, 0.0);
+        for (node, difference) in self.nodes.iter().zip(&self.differences).rev() {
+            slope = slope * (x - node) + value;
+            value = value * (x - node) + difference;
+        }
+        (value, slope)
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,11 @@
 //! Third cumulants `Σ_m ℓ‴_m c_m³`: exact by one solve for each row, or over neighbouring rows in large models.
 
-use super::one_loop::{OneLoop, VarianceTerms};
+use std::ops::Range;
+use std::sync::Mutex;
+
+use gmrf::sums::add_weighted_cubes;
+
+use super::one_loop::{OneLoop, Room, VarianceTerms};
 use crate::error::LaplaceError;
 use crate::model::LatentGaussianModel;
 use crate::workspace::Workspace;
@@ -11,6 +16,9 @@ pub(crate) const EXACT_WORK: f64 = 4e8;
 const NEIGHBOURS: usize = 64;
 /// Rows whose covariances are solved for together.
 const BLOCK: usize = 16;
+/// Blocks that one thread works on, and rows or nodes where only neighbours are looked at.
+const PIECE: usize = 8;
+const NEARBY: usize = 1024;
 
 /// Operations of the exact sums.
 pub(super) fn exact_work(model: &LatentGaussianModel) -> f64 {
@@ -46,17 +54,47 @@ impl ThirdCumulants {
 
     /// `c = Σ a_i` for every row `i`, a block of rows at a time.
     fn exact(model: &LatentGaussianModel, workspace: &mut Workspace) -> Result<Self, LaplaceError> {
-        let mut out = Self::zero(model.nodes(), model.rows());
         let mut rows: Vec<usize> =
             (0..model.rows()).filter(|&i| (workspace.third[i], workspace.fourth[i]) != (0.0, 0.0)).collect();
         // rows of nodes that are eliminated one after the other share most of their way up the tree
         let first = |nodes: &[usize]| nodes.iter().map(|&j| model.symbolic().position(j)).min();
         rows.sort_by_key(|&i| first(workspace.design.row(i).0));
-        let mut kept = OneLoop::new(model, rows.len());
+        let mut kept = std::mem::take(&mut workspace.one_loop);
+        let keeps = OneLoop::has_room(model, rows.len());
+        let rooms = if keeps { kept.rooms(model, rows.len(), BLOCK) } else { Vec::new() };
+        let blocks: Vec<&[usize]> = rows.chunks(BLOCK).collect();
+        let part = |piece: Range<usize>| {
+            let rooms = rooms.get(piece.clone()).unwrap_or_default();
+            Self::of_blocks(model, workspace, &blocks[piece], rooms)
+        };
+        let merge = |left: Result<Self, LaplaceError>, right: Result<Self, LaplaceError>| Ok(left?.plus(&right?));
+        let mut out = workspace.parallelism.halves(0..blocks.len(), PIECE, &part, &merge)?;
+        drop(rooms);
+        out.variances = keeps.then(|| kept.terms(model, workspace, &rows));
+        workspace.one_loop = kept.held();
+        Ok(out)
+    }
+
+    fn plus(mut self, other: &Self) -> Self {
+        for (sums, others) in [(&mut self.nodes, &other.nodes), (&mut self.predictors, &other.predictors)] {
+            sums.iter_mut().zip(others).for_each(|(sum, other)| *sum += other);
+        }
+        self.pairs += other.pairs;
+        self
+    }
+
+    /// The sums over some blocks of rows, whose covariances are kept where there is room.
+    fn of_blocks(
+        model: &LatentGaussianModel,
+        workspace: &Workspace,
+        blocks: &[&[usize]],
+        rooms: &[Mutex<Room<'_>>],
+    ) -> Result<Self, LaplaceError> {
+        let mut out = Self::zero(model.nodes(), model.rows());
         let mut covariances = vec![0.0; model.rows() * BLOCK];
         let mut columns = vec![0.0; model.nodes() * BLOCK];
         let mut work = vec![0.0; workspace.factor.work_length() * BLOCK];
-        for block in rows.chunks(BLOCK) {
+        for (b, block) in blocks.iter().enumerate() {
             columns.fill(0.0);
             let mut weights = [0.0; BLOCK];
             for (r, &i) in block.iter().enumerate() {
@@ -65,26 +103,21 @@ impl ThirdCumulants {
                 nodes.iter().zip(values).for_each(|(&j, a)| columns[j * BLOCK + r] = *a);
             }
             workspace.factor.solve_many_in_place(&mut columns, BLOCK, &mut work)?;
-            for (kappa, c) in out.nodes.iter_mut().zip(columns.as_chunks::<BLOCK>().0) {
-                *kappa += weighted_cubes(&weights, c);
-            }
-            for (k, kappa) in out.predictors.iter_mut().enumerate() {
+            for (k, own) in covariances.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
+                own.fill(0.0);
                 let (nodes, values) = workspace.design.row(k);
-                let mut own = [0.0; BLOCK];
                 for (&j, a) in nodes.iter().zip(values) {
                     let column = &columns[j * BLOCK..(j + 1) * BLOCK];
                     own.iter_mut().zip(column).for_each(|(s, c)| *s += a * c);
                 }
-                covariances[k * BLOCK..(k + 1) * BLOCK].copy_from_slice(&own);
-                let cubes = weighted_cubes(&weights, &own);
-                *kappa += cubes;
-                out.pairs += workspace.third[k] * cubes;
             }
-            if let Some(kept) = &mut kept {
-                kept.push(block, columns.as_chunks::<BLOCK>().0, covariances.as_chunks::<BLOCK>().0);
+            add_weighted_cubes(&weights, columns.as_chunks::<BLOCK>().0, &mut out.nodes);
+            add_weighted_cubes(&weights, covariances.as_chunks::<BLOCK>().0, &mut out.predictors);
+            if let Some(Ok(mut room)) = rooms.get(b).map(Mutex::lock) {
+                room.keep(columns.as_chunks::<BLOCK>().0, covariances.as_chunks::<BLOCK>().0);
             }
         }
-        out.variances = kept.map(|kept| kept.terms(model, workspace));
+        out.pairs = workspace.third.iter().zip(&out.predictors).map(|(third, kappa)| third * kappa).sum();
         Ok(out)
     }
 
@@ -93,24 +126,32 @@ impl ThirdCumulants {
         let mut out = Self::zero(model.nodes(), model.rows());
         out.exact = false;
         let rows = RowsOfNodes::new(model);
-        let mut near = Vec::new();
-        for i in 0..model.rows() {
-            rows.neighbours(i, &mut near);
-            for &k in &near {
-                let cube = covariance(workspace, i, k).powi(3);
-                out.predictors[i] += workspace.third[k] * cube;
-                out.pairs += workspace.third[i] * workspace.third[k] * cube;
+        let covariances = Selected { model, workspace };
+        let of_rows = |range: Range<usize>| {
+            let (mut near, mut pairs, mut kappas) = (Vec::new(), 0.0, Vec::with_capacity(range.len()));
+            for i in range {
+                rows.neighbours(i, &mut near);
+                let kappa: f64 = near.iter().map(|&k| workspace.third[k] * covariances.of_rows(i, k).powi(3)).sum();
+                pairs += workspace.third[i] * kappa;
+                kappas.push(kappa);
             }
-        }
-        for (j, kappa) in out.nodes.iter_mut().enumerate() {
-            rows.near_node(j, &mut near);
-            for &k in &near {
-                let (columns, values) = workspace.design.row(k);
-                let c: f64 =
-                    columns.iter().zip(values).map(|(&l, a)| a * workspace.inverse.entry(j, l).unwrap_or(0.0)).sum();
-                *kappa += workspace.third[k] * c * c * c;
+            (kappas, pairs)
+        };
+        let of_nodes = |range: Range<usize>| {
+            let (mut near, mut kappas) = (Vec::new(), Vec::with_capacity(range.len()));
+            for j in range {
+                rows.near_node(j, &mut near);
+                kappas.push(near.iter().map(|&k| workspace.third[k] * covariances.with_row(j, k).powi(3)).sum());
             }
-        }
+            kappas
+        };
+        let joined = |mut left: Vec<f64>, right: Vec<f64>| {
+            left.extend(right);
+            left
+        };
+        let both = |left: (Vec<f64>, f64), right: (Vec<f64>, f64)| (joined(left.0, right.0), left.1 + right.1);
+        (out.predictors, out.pairs) = workspace.parallelism.halves(0..model.rows(), NEARBY, &of_rows, &both);
+        out.nodes = workspace.parallelism.halves(0..model.nodes(), NEARBY, &of_nodes, &joined);
         out
     }
 }
@@ -141,25 +182,33 @@ impl ThirdCumulants {
     }
 }
 
-/// `Σ_r w_r c_r³`.
-fn weighted_cubes(weights: &[f64; BLOCK], c: &[f64; BLOCK]) -> f64 {
-    let mut terms = [0.0; BLOCK];
-    for ((term, w), c) in terms.iter_mut().zip(weights).zip(c) {
-        *term = w * c * c * c;
-    }
-    terms.iter().sum()
+/// Covariances from the selected entries; one beyond the factor's pattern counts as zero.
+#[derive(Clone, Copy)]
+struct Selected<'a> {
+    model: &'a LatentGaussianModel,
+    workspace: &'a Workspace,
 }
 
-/// `S_ik` from the selected entries; a covariance beyond the pattern counts as zero.
-fn covariance(workspace: &Workspace, i: usize, k: usize) -> f64 {
-    let ((rows, left), (columns, right)) = (workspace.design.row(i), workspace.design.row(k));
-    let mut total = 0.0;
-    for (&row, a) in rows.iter().zip(left) {
-        for (&column, b) in columns.iter().zip(right) {
-            total += a * b * workspace.inverse.entry(row, column).unwrap_or(0.0);
+impl Selected<'_> {
+    fn of_nodes(self, i: usize, j: usize) -> f64 {
+        // most are on the pattern of H, whose columns are short
+        match self.model.symbolic().pattern().position(i, j) {
+            Some(place) => self.workspace.inverse.values()[place],
+            None => self.workspace.inverse.entry(i, j).unwrap_or(0.0),
         }
     }
-    total
+
+    /// `(ΣAᵀ)_jk`.
+    fn with_row(self, j: usize, k: usize) -> f64 {
+        let (nodes, values) = self.workspace.design.row(k);
+        nodes.iter().zip(values).map(|(&l, a)| a * self.of_nodes(j, l)).sum()
+    }
+
+    /// `S_ik`.
+    fn of_rows(self, i: usize, k: usize) -> f64 {
+        let (nodes, values) = self.workspace.design.row(i);
+        nodes.iter().zip(values).map(|(&j, a)| a * self.with_row(j, k)).sum()
+    }
 }
 
 /// For each node the rows that it belongs to most closely, and each row's closest node.

@@ -10,3 +10,4 @@ pub(crate) use conditional::Conditional;
 pub use conditional::Determinant;
 pub(crate) use moments::second_order;
 pub use moments::{Cavity, Correction, Moment, Moments, SecondOrder, ThirdOrder};
+pub(crate) use one_loop::OneLoop;
