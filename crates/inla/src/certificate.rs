@@ -1,6 +1,6 @@
 //! The certificate of a fit: a verdict with its reasons, and the culprits by name.
 
-use integration::{Checks, Rung};
+use integration::{Checks, Interpolation, Rung};
 use serde_json::{Value, json};
 
 use crate::fit::Fit;
@@ -79,6 +79,9 @@ const EFFECTIVE: (f64, f64) = (400.0, 100.0);
 const EFFECTIVE_OF_FEW: (f64, f64) = (40.0, 15.0);
 /// Share of the draws whose trajectory diverged.
 const DIVERGED: (f64, f64) = (0.001, 0.05);
+/// Nats by which interpolated second-order terms may tilt the density of the hyperparameters, two standard deviations from its centre or so:
+/// a tenth moves a mean by 0.05.
+const INTERPOLATED: (f64, f64) = (0.1, 1.0);
 /// Slope at the mode in standardised coordinates.
 const SLOPE: (f64, f64) = (0.05, 0.5);
 /// Effective parameters for each observation.
@@ -204,6 +207,24 @@ impl Fit {
         std::iter::once(weights).chain(moved).filter(|finding| finding.verdict > Verdict::Good).collect()
     }
 
+    fn findings_of_interpolation(&self, interpolation: &Interpolation) -> Vec<Finding> {
+        let (nats, node) = (interpolation.second_order, interpolation.node);
+        let used = if self.posterior().diagnostics.second_order_used { nats } else { 0.0 };
+        let density = Finding {
+            verdict: Verdict::of(used, INTERPOLATED.0, INTERPOLATED.1),
+            culprit: "hyperparameters".to_owned(),
+            reason: format!("third-order sums between the points where they are complete are off by {nats:.2} nats"),
+        };
+        let worst = Finding {
+            verdict: Verdict::of(node, PROFILE.0, PROFILE.1),
+            culprit: self.node_name(interpolation.culprit),
+            reason: format!(
+                "third-order sums between the points where they are complete move it by {node:.2} of its standard deviation"
+            ),
+        };
+        [density, worst].into_iter().filter(|finding| finding.verdict > Verdict::Good).collect()
+    }
+
     fn findings_of_checks(&self, checks: &Checks) -> Vec<Finding> {
         let theta = self.theta_names();
         let mut findings = Vec::new();
@@ -244,6 +265,9 @@ impl Fit {
         let per = checks.parameters_per_observation;
         let reason = format!("there are {per:.2} effective parameters for each observation");
         add(Verdict::of(per, PARAMETERS.0, PARAMETERS.1), "likelihood".to_owned(), reason);
+        findings.extend(
+            checks.interpolation.iter().flat_map(|interpolation| self.findings_of_interpolation(interpolation)),
+        );
         findings.extend(checks.sensitivities.iter().zip(theta).filter(|(s, _)| s.prior_share() > PRIOR_SHARE).map(
             |(sensitivity, culprit)| Finding {
                 verdict: Verdict::Good,
@@ -306,6 +330,11 @@ pub(crate) fn checks_json(fit: &Fit, checks: &Checks) -> Value {
         "nodes": nodes,
         "skewness": { "name": fit.node_name(checks.skewness.0), "value": number(checks.skewness.1) },
         "parameters_per_observation": number(checks.parameters_per_observation),
+        "interpolation": checks.interpolation.map(|i| json!({
+            "second_order": number(i.second_order),
+            "name": fit.node_name(i.culprit),
+            "node": number(i.node),
+        })),
         "sensitivities": sensitivities,
     })
 }

@@ -47,6 +47,20 @@ fn every_rung_fits_by_name_and_says_so() {
 }
 
 #[test]
+fn interpolated_sums_are_checked_against_complete_ones() {
+    let found = |family: &str, rung: &str| {
+        let fit = grouped(family, rung).fit(&data()).unwrap();
+        fit.posterior().checks.clone().unwrap().interpolation
+    };
+    let poisson = found("poisson", "simplified-laplace").unwrap();
+    // six groups of five counts: third-order sums are parabolas along the axis to some hundredths
+    assert!(poisson.second_order > 0.0 && poisson.second_order < 0.05, "{poisson:?}");
+    assert!(poisson.node > 0.0 && poisson.node < 0.05, "{poisson:?}");
+    // nothing to interpolate: no sums at all, complete ones everywhere, none needed
+    assert_eq!((found("poisson", "gaussian"), found("poisson", "ep"), found("gaussian", "auto")), (None, None, None));
+}
+
+#[test]
 fn the_key_variational_names_its_rung_and_what_does_not_belong_is_refused() {
     let fit = |change: &dyn Fn(&mut ModelSpecification)| {
         let mut specification = grouped("poisson", "variational").specification().unwrap();

@@ -67,8 +67,21 @@ pub struct Checks {
     pub skewness: (usize, f64),
     /// Effective number of parameters for each observation.
     pub parameters_per_observation: f64,
+    /// What interpolating the third-order sums between points of the design leaves; `None` where they are complete everywhere or not used.
+    pub interpolation: Option<Interpolation>,
     /// One for each hyperparameter.
     pub sensitivities: Vec<Sensitivity>,
+}
+
+/// Interpolated third-order sums beside complete ones, at the points of a design that matter most and lie furthest out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interpolation {
+    /// The largest error of the second-order term of `log p̃(y|θ)`, in nats.
+    pub second_order: f64,
+    /// The largest error of a node's mean, in standard deviations, and of its relative standard deviation, whichever is larger.
+    pub node: f64,
+    /// Whose it is.
+    pub culprit: usize,
 }
 
 /// Pareto shape `k̂` of the largest importance weights (Vehtari et al. 2024), the generalised Pareto fit by Zhang and Stephens (2009);

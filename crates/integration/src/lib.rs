@@ -34,7 +34,7 @@ mod theta_marginals;
 mod trust_region;
 pub mod verification;
 
-pub use certificate::{Checks, DesignDifference, NodeCheck, Sensitivity};
+pub use certificate::{Checks, DesignDifference, Interpolation, NodeCheck, Sensitivity};
 pub use criteria::Criteria;
 pub use engine::{Engine, PointEvaluation};
 pub use error::IntegrationError;

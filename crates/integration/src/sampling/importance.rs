@@ -35,7 +35,7 @@ const MOST_ROUNDS: u64 = 3;
 const WORTH: f64 = 0.4;
 /// Pairs of draws of the cubic's density for each hyperparameter, and the least and the most of them: second moments before weighing
 /// are exact, so that third ones decide, and what the weights vary by, which grows with the dimension.
-const PAIRS: (usize, usize, usize) = (1024, 2048, 8192);
+const PAIRS: (usize, usize, usize) = (512, 2048, 4096);
 /// Draws that a task takes.
 const CHUNK: usize = 512;
 /// Their greatest weight, of the average one: a cubic has no bound, but where it can be believed the logarithms vary by 0.3.
