@@ -77,6 +77,8 @@ const R_HAT: (f64, f64) = (0.02, 0.1);
 const EFFECTIVE: (f64, f64) = (400.0, 100.0);
 /// The same of draws to whose gradients a density was fitted: they check it, and carry what is known given the hyperparameters.
 const EFFECTIVE_OF_FEW: (f64, f64) = (40.0, 15.0);
+/// Share of draws of the fitted density that their weights must leave.
+const SHARE: (f64, f64) = (0.25, 0.05);
 /// Share of the draws whose trajectory diverged.
 const DIVERGED: (f64, f64) = (0.001, 0.05);
 /// Nats by which interpolated second-order terms may tilt the density of the hyperparameters, two standard deviations from its centre or so:
@@ -86,8 +88,7 @@ const INTERPOLATED: (f64, f64) = (0.1, 1.0);
 const SLOPE: (f64, f64) = (0.05, 0.5);
 /// Effective parameters for each observation.
 const PARAMETERS: (f64, f64) = (0.9, f64::INFINITY);
-/// Hyperparameters that a composite design alone may integrate: with fifteen (tumour counts of validation) means of variances were 0.07
-/// standard deviations off and their standard deviations 7 %, with six nothing was beyond 0.02 and 2 %.
+/// Hyperparameters that a composite design alone may integrate: beyond, draws are as few as its points and say more.
 const MOST_COMPOSITE: usize = 10;
 /// Share of the prior in what a hyperparameter's posterior answers to.
 const PRIOR_SHARE: f64 = 0.5;
@@ -160,7 +161,7 @@ impl Fit {
         }
         if diagnostics.design == "ccd" && theta.len() > MOST_COMPOSITE {
             let reason = format!(
-                "a composite design knows the {} hyperparameters by derivatives to the fourth order: means and standard deviations may be off \
+                "a composite design knows the {} hyperparameters by derivatives to the third order: means and standard deviations may be off \
                  by some per cent; integration = \"importance\" or \"nuts\" samples them",
                 theta.len()
             );
@@ -204,7 +205,16 @@ impl Fit {
                 "the weights of the draws move it by {moved:.2} of its standard deviation beyond what was fitted to their gradients"
             ),
         });
-        std::iter::once(weights).chain(moved).filter(|finding| finding.verdict > Verdict::Good).collect()
+        let share = importance.share;
+        let fitted = Finding {
+            verdict: Verdict::of(1.0 / share, 1.0 / SHARE.0, 1.0 / SHARE.1),
+            culprit: "hyperparameters".to_owned(),
+            reason: format!(
+                "draws of the density that was fitted to their gradients keep {:.0} % of their number",
+                100.0 * share
+            ),
+        };
+        [weights, fitted].into_iter().chain(moved).filter(|finding| finding.verdict > Verdict::Good).collect()
     }
 
     fn findings_of_interpolation(&self, interpolation: &Interpolation) -> Vec<Finding> {

@@ -152,6 +152,7 @@ impl Fit {
                 "effective": number(i.effective),
                 "tail_index": number(i.tail_index),
                 "moved": i.moved.map(|(moved, _)| number(moved)),
+                "share": number(i.share),
             })),
             "approximation": diagnostics.approximation.rung.name(),
             "approximation_reason": diagnostics.approximation.reason,

@@ -86,7 +86,7 @@ impl Exploration<'_> {
     /// Draws from the axes' densities `of`, coupled as the plain log-density is.
     fn joint(&self, axes: &[(Axis, Axis)], of: &[Axis]) -> Joint {
         let scores = NormalScores::new(of, axes.iter().map(|(_, plain)| plain.clone()).collect());
-        self.joint_of(&self.draws_of(&self.coupled(&scores), &scores).0)
+        self.joint_of(&self.coupled_draws(&scores))
     }
 
     fn of_theta(&self, lattice: Option<&Lattice>, axes: &[Axis], joint: Option<&Joint>) -> Vec<Marginal> {

@@ -1,13 +1,19 @@
 //! A log-density relative to a standard normal one as a cubic, from gradients, and draws from a density near it.
 //!
 //! In Hermite's polynomials a cubic is `r = Σ_d r_d`, `d` the degree, with gradients orthonormal in features of degree zero to two under
-//! the normal density, so that least squares in them is well conditioned. To first order in `r` the map `x + ∇h`, `h = Σ_d r_d/d`,
-//! takes the normal density to the one proportional to `exp(−½|x|² + r)`: `(x·∇ − Δ) r_d = d r_d`, and the change of the log-density
-//! under the map is `(x·∇ − Δ) h`.
+//! the normal density, so that least squares in them is well conditioned. The part of degree two is that of a normal density with
+//! another covariance, whose root takes it away. To first order in the rest the map `x + ∇h`, `h = Σ_d r_d/d`, takes the normal density
+//! to the one proportional to `exp(−½|x|² + r)`: `(x·∇ − Δ) r_d = d r_d`, and the change of the log-density under the map is
+//! `(x·∇ − Δ) h`.
 
 use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, Par};
+use faer::{Accum, Mat, MatRef, Par, Side};
 
+/// The least precision of the normal density that the part of degree two stands for.
+const LEAST_PRECISION: f64 = 0.1;
+/// The part of degree three adds no more than this to the log-density, for each of its standard deviations, which count from one to two:
+/// `exp` of a cubic has no integral.
+const MOST: f64 = 4.0;
 /// Steps of the conjugate gradients, and the share of the right-hand side at which they end.
 const MOST_STEPS: usize = 60;
 const TOLERANCE: f64 = 1e-6;
@@ -23,6 +29,18 @@ pub(crate) struct Cubic {
     third: Vec<f64>,
     /// `Σ_j T_ijj`.
     traces: Vec<f64>,
+    /// The most that the part of degree three adds.
+    most: f64,
+}
+
+/// The map of the normal density towards that of a cubic.
+#[derive(Debug, Clone)]
+pub(crate) struct Transport {
+    /// The root of the covariance that the part of degree two stands for, and the logarithm of its determinant.
+    root: Mat<f64>,
+    log_determinant: f64,
+    /// What is left in its coordinates.
+    rest: Cubic,
 }
 
 /// Index of the feature of the product of coordinates `j ≤ k` among `p`.
@@ -69,7 +87,13 @@ impl Cubic {
     /// The zero of `p` coordinates.
     pub(crate) fn zero(p: usize) -> Self {
         let size = p * (p + 1) / 2;
-        Self { linear: vec![0.0; p], second: vec![0.0; size], third: vec![0.0; p * size], traces: vec![0.0; p] }
+        Self {
+            linear: vec![0.0; p],
+            second: vec![0.0; size],
+            third: vec![0.0; p * size],
+            traces: vec![0.0; p],
+            most: MOST,
+        }
     }
 
     pub(crate) fn dimension(&self) -> usize {
@@ -100,12 +124,24 @@ impl Cubic {
             let scale = if j == k { std::f64::consts::SQRT_2 } else { 1.0 };
             scale * gradient[(i, pair(p, j.min(k), j.max(k)))]
         };
-        Self {
-            linear: (0..p).map(|i| gradient[(i, 0)]).collect(),
-            second: lower().map(|(i, j)| gradient[(i, 1 + j)]).collect(),
-            third: (0..p).flat_map(|k| lower().map(move |(i, j)| third(i, j, k))).collect(),
-            traces: (0..p).map(|i| (0..p).map(|j| third(i, j, j)).sum()).collect(),
-        }
+        Self::with_derivatives(
+            (0..p).map(|i| gradient[(i, 0)]).collect(),
+            lower().map(|(i, j)| gradient[(i, 1 + j)]).collect(),
+            (0..p).flat_map(|k| lower().map(move |(i, j)| third(i, j, k))).collect(),
+        )
+    }
+
+    fn with_derivatives(linear: Vec<f64>, second: Vec<f64>, third: Vec<f64>) -> Self {
+        let (p, size) = (linear.len(), second.len());
+        let diagonal = |matrix: &[f64]| (0..p).map(|i| matrix[i * (i + 3) / 2]).sum::<f64>();
+        let traces = third.chunks_exact(size.max(1)).map(diagonal).collect();
+        // every entry below the diagonal stands for two; a sixth of all squares is the variance under the normal density
+        let squares = |matrix: &[f64]| {
+            let all: f64 = matrix.iter().map(|t| t * t).sum();
+            2.0 * all - (0..p).map(|i| matrix[i * (i + 3) / 2].powi(2)).sum::<f64>()
+        };
+        let variance: f64 = third.chunks_exact(size.max(1)).map(squares).sum::<f64>() / 6.0;
+        Self { linear, second, third, traces, most: MOST * variance.sqrt().clamp(1.0, 2.0) }
     }
 
     /// `Σ_k x_k T_k`, then the gradients of the parts of degree two and three at `x`.
@@ -126,18 +162,67 @@ impl Cubic {
         self.parts(x, scratch);
         let along = |part: &[f64]| part.iter().zip(x).map(|(g, x)| g * x).sum::<f64>();
         let trace: f64 = (0..x.len()).map(|i| self.second[i * (i + 3) / 2]).sum();
-        along(&self.linear) + 0.5 * (along(&scratch.two) - trace) + (along(&scratch.three) - along(&self.traces)) / 3.0
+        let third = (along(&scratch.three) - along(&self.traces)) / 3.0;
+        along(&self.linear) + 0.5 * (along(&scratch.two) - trace) + third.min(self.most)
+    }
+}
+
+impl Transport {
+    /// Towards the density of `cubic` with `share` of its third derivatives.
+    pub(crate) fn new(cubic: &Cubic, share: f64) -> Self {
+        let p = cubic.dimension();
+        let precision = Mat::from_fn(p, p, |i, j| {
+            f64::from(u8::from(i == j)) - cubic.second[i.max(j) * (i.max(j) + 1) / 2 + i.min(j)]
+        });
+        let (mut root, mut log_determinant) = (Mat::identity(p, p), 0.0);
+        if let Ok(eigen) = precision.self_adjoint_eigen(Side::Lower) {
+            let scales: Vec<f64> = (0..p).map(|k| eigen.S()[k].max(LEAST_PRECISION).sqrt().recip()).collect();
+            let vectors = eigen.U();
+            let scaled = Mat::from_fn(p, p, |i, k| vectors[(i, k)] * scales[k]);
+            root = product(scaled.as_ref(), vectors.transpose());
+            log_determinant = scales.iter().map(|scale| scale.ln()).sum();
+        }
+        let rest = cubic.in_coordinates(&root, share);
+        Self { root, log_determinant, rest }
     }
 
     /// Where the map takes `x`, and the logarithm of its Jacobian's determinant; `None` where it folds over.
-    pub(crate) fn transported(&self, x: &[f64], scratch: &mut Scratch) -> Option<(Vec<f64>, f64)> {
-        self.parts(x, scratch);
-        let moved = (0..x.len()).map(|i| x[i] + self.linear[i] + 0.5 * scratch.two[i] + scratch.three[i] / 3.0);
-        let moved = moved.collect();
+    pub(crate) fn at(&self, x: &[f64], scratch: &mut Scratch) -> Option<(Vec<f64>, f64)> {
+        let (p, rest) = (x.len(), &self.rest);
+        rest.parts(x, scratch);
+        scratch.two.clear();
+        scratch.two.extend((0..p).map(|i| x[i] + rest.linear[i] + scratch.three[i] / 3.0));
+        let moved = (0..p).map(|i| (0..p).map(|k| self.root[(i, k)] * scratch.two[k]).sum()).collect();
         let jacobian = &mut scratch.third;
-        jacobian.iter_mut().zip(&self.second).for_each(|(t, q)| *t = *t / 3.0 + 0.5 * q);
-        (0..x.len()).for_each(|i| jacobian[i * (i + 3) / 2] += 1.0);
-        Some((moved, log_determinant(jacobian, x.len())?))
+        jacobian.iter_mut().for_each(|t| *t /= 3.0);
+        (0..p).for_each(|i| jacobian[i * (i + 3) / 2] += 1.0);
+        Some((moved, log_determinant(jacobian, p)? + self.log_determinant))
+    }
+}
+
+impl Cubic {
+    /// What it is beside its part of degree two in coordinates `w` of `x = root w`, `root` symmetric, with `share` of its third
+    /// derivatives. Cost: `O(p⁴)`.
+    fn in_coordinates(&self, root: &Mat<f64>, share: f64) -> Self {
+        let (p, size) = (self.dimension(), self.second.len());
+        let full = |matrix: &[f64]| Mat::from_fn(p, p, |i, j| matrix[i.max(j) * (i.max(j) + 1) / 2 + i.min(j)]);
+        let turned: Vec<Mat<f64>> = self
+            .third
+            .chunks_exact(size.max(1))
+            .map(|matrix| product(product(root.as_ref(), full(matrix).as_ref()).as_ref(), root.as_ref()))
+            .collect();
+        let mut third = Vec::with_capacity(p * size);
+        for a in 0..p {
+            for i in 0..p {
+                third.extend((0..=i).map(|j| share * (0..p).map(|k| root[(a, k)] * turned[k][(i, j)]).sum::<f64>()));
+            }
+        }
+        // the plain monomials' linear part is what the Hermite form takes off its own
+        let plain: Vec<f64> = self.linear.iter().zip(&self.traces).map(|(b, t)| b - 0.5 * share * t).collect();
+        let mut out = Self::with_derivatives(vec![0.0; p], vec![0.0; size], third);
+        let along = |a: usize| (0..p).map(|k| root[(a, k)] * plain[k]).sum::<f64>();
+        out.linear = (0..p).map(|a| along(a) + 0.5 * out.traces[a]).collect();
+        out
     }
 }
 
@@ -266,12 +351,13 @@ mod tests {
         let cubic = Cubic::fit(&points, &slopes);
         let mut scratch = Scratch::default();
         let (x, step) = ([0.3, -0.4, 0.2], 1e-5);
-        let Some((_, log)) = cubic.transported(&x, &mut scratch) else { panic!("it folds over") };
+        let transport = Transport::new(&cubic, 1.0);
+        let Some((_, log)) = transport.at(&x, &mut scratch) else { panic!("it folds over") };
         let mut column = |j: usize| -> Vec<f64> {
             let mut at = |sign: f64| {
                 let mut x = x;
                 x[j] += sign * step;
-                cubic.transported(&x, &mut scratch).map_or(vec![], |moved| moved.0)
+                transport.at(&x, &mut scratch).map_or(vec![], |moved| moved.0)
             };
             let (above, below) = (at(1.0), at(-1.0));
             above.iter().zip(below).map(|(a, b)| (a - b) / (2.0 * step)).collect()
@@ -286,12 +372,12 @@ mod tests {
         let fitted = points(40);
         let slopes: Vec<Vec<f64>> = fitted.iter().map(|x| known(x).1).collect();
         let cubic = Cubic::fit(&fitted, &slopes);
-        let mut scratch = Scratch::default();
+        let (transport, mut scratch) = (Transport::new(&cubic, 1.0), Scratch::default());
         let mut logs = [Vec::new(), Vec::new()];
         for x in points(2000) {
             let half = |x: &[f64]| 0.5 * x.iter().map(|v| v * v).sum::<f64>();
             logs[0].push(cubic.at(&x, &mut scratch));
-            let Some((moved, log)) = cubic.transported(&x, &mut scratch) else { continue };
+            let Some((moved, log)) = transport.at(&x, &mut scratch) else { continue };
             logs[1].push(cubic.at(&moved, &mut scratch) - half(&moved) + half(&x) + log);
         }
         let variance = |logs: &[f64]| {
@@ -300,6 +386,33 @@ mod tests {
         };
         // what is left is of the second order
         assert!(variance(&logs[1]) < 0.15 * variance(&logs[0]), "{} {}", variance(&logs[1]), variance(&logs[0]));
+    }
+
+    #[test]
+    fn a_normal_density_of_another_covariance_is_met_exactly() {
+        // r = ½ xᵀQx + b·x with an eigenvalue of −2.1 in Q: the first-order map would fold over everywhere
+        let q = [[-2.1, 0.0, 0.0], [0.0, 0.4, 0.2], [0.0, 0.2, -0.3]];
+        let points = points(40);
+        let slope = |x: &Vec<f64>| (0..3).map(|i| 0.3 + (0..3).map(|j| q[i][j] * x[j]).sum::<f64>()).collect();
+        let cubic = Cubic::fit(&points, &points.iter().map(slope).collect::<Vec<Vec<f64>>>());
+        let (transport, mut scratch) = (Transport::new(&cubic, 1.0), Scratch::default());
+        let half = |x: &[f64]| 0.5 * x.iter().map(|v| v * v).sum::<f64>();
+        let mut weights = points.iter().map(|x| {
+            let Some((moved, log)) = transport.at(x, &mut scratch) else { panic!("it folds over") };
+            cubic.at(&moved, &mut scratch) - half(&moved) + half(x) + log
+        });
+        let first = weights.next().unwrap_or(f64::NAN);
+        // to the tolerance of the conjugate gradients
+        assert!(weights.all(|weight| (weight - first).abs() < 1e-3), "{first}");
+    }
+
+    #[test]
+    fn a_cubic_without_bound_is_bounded() {
+        let points = points(60);
+        let slopes: Vec<Vec<f64>> = points.iter().map(|x| vec![3.0 * x[0] * x[0], 0.0, 0.0]).collect();
+        let cubic = Cubic::fit(&points, &slopes);
+        assert!(cubic.at(&[9.0, 0.0, 0.0], &mut Scratch::default()) < 9.0 * 3.0 + 2.0 * MOST + 1e-3);
+        assert!(cubic.at(&[-2.0, 0.0, 0.0], &mut Scratch::default()) < -7.0);
     }
 
     #[test]
@@ -316,10 +429,11 @@ mod tests {
                 (mass, first) = (mass + w, first + w * y);
             }
         }
+        let transport = Transport::new(&cubic, 1.0);
         let (mut scratch, mut weight, mut sum) = (Scratch::default(), 0.0, 0.0);
         for x in crate::joint::standard_normals(3, 3000, 1) {
             let half = |x: &[f64]| 0.5 * x.iter().map(|v| v * v).sum::<f64>();
-            let Some((moved, log)) = cubic.transported(&x, &mut scratch) else { continue };
+            let Some((moved, log)) = transport.at(&x, &mut scratch) else { continue };
             let w = (cubic.at(&moved, &mut scratch) - half(&moved) + half(&x) + log).exp();
             (weight, sum) = (weight + w, sum + w * moved[1]);
         }

@@ -6,9 +6,9 @@
 //! right to the second order in them; what the weights say beyond it corrects the evidence and shows how far it can be believed. Where
 //! that is not far enough, many draws speak for themselves.
 
-use super::cubic::{Cubic, Scratch};
+use super::cubic::{Cubic, Scratch, Transport};
 use super::scores::{NormalScores, Scored};
-use super::{SEED, ThetaDraws, calibration};
+use super::{SEED, ThetaDraws, calibration, kept, resample};
 use crate::certificate::pareto_shape;
 use crate::design::DesignPoint;
 use crate::engine::PointEvaluation;
@@ -20,9 +20,9 @@ use crate::hyper_marginal::Axis;
 use crate::joint::{Joint, standard_normals};
 use crate::mixing::mixing_weights;
 
-/// Gradients for each coefficient of the cubic, and the least number of draws: given `θ` the moments are known, so that few draws say
-/// what is between them.
-const GRADIENTS: usize = 5;
+/// Slopes and values for each coefficient of the cubic, and the least number of draws: given `θ` the moments are known, so that few draws
+/// say what is between them.
+const KNOWN: usize = 5;
 const LEAST_DRAWS: usize = 64;
 /// Draws that speak for themselves.
 const MANY_DRAWS: usize = 2000;
@@ -31,15 +31,21 @@ const STRETCH: f64 = 2.0;
 const MOST_TILT: f64 = 3.0;
 /// Times that draws are taken, each from what the last ones have taught.
 const MOST_ROUNDS: u64 = 3;
-/// Share of the draws that their weights must leave, else they are taken anew; a perfect cubic leaves about 0.75.
+/// Share of the draws that their weights must leave, else they are taken anew; a perfect map leaves about 0.8.
 const WORTH: f64 = 0.4;
+/// Hyperparameters beyond which the cubic alone would take minutes.
+const MOST_DIMENSIONS: usize = 64;
+/// Share of draws that may fold over before the map follows half as much of the third derivatives.
+const MOST_FOLDED: f64 = 0.1;
 /// Pairs of draws of the cubic's density for each hyperparameter, and the least and the most of them: second moments before weighing
 /// are exact, so that third ones decide, and what the weights vary by, which grows with the dimension.
 const PAIRS: (usize, usize, usize) = (512, 2048, 4096);
 /// Draws that a task takes.
 const CHUNK: usize = 512;
-/// Their greatest weight, of the average one: a cubic has no bound, but where it can be believed the logarithms vary by 0.3.
-const MOST_WEIGHT: f64 = 3.0;
+/// Their greatest weight, of the median one: where the cubic can be believed the logarithms vary by 0.3, and no draw may decide.
+const MOST_WEIGHT: f64 = 4.0;
+/// Share of them that their weights must leave where the cubic is to be believed.
+const LEAST_SHARE: f64 = 0.25;
 /// Pareto index of the weights beyond which not even means exist (Vehtari et al. 2024); beyond 0.7 the certificate says so.
 const MOST_TAIL: f64 = 1.0;
 /// Independent draws that the weights must leave of few draws and of many.
@@ -60,26 +66,32 @@ pub struct ImportanceReport {
     /// standard deviations, or change its standard deviation, of itself; the largest, and whose it is. `None` where the draws
     /// speak for themselves.
     pub moved: Option<(f64, usize)>,
+    /// Share of many draws of the fitted density that their weights leave; one where the draws speak for themselves.
+    pub share: f64,
 }
 
 impl ImportanceReport {
-    fn new(log_ratios: &[f64]) -> Self {
-        let weights = normalised(log_ratios);
-        let effective = 1.0 / weights.iter().map(|w| w * w).sum::<f64>();
-        Self { draws: weights.len(), effective, tail_index: pareto_shape(log_ratios), moved: None }
+    /// Of so many draws, of which those that could be evaluated have these weights.
+    fn new(draws: usize, log_ratios: &[f64]) -> Self {
+        let effective = effective(&normalised(log_ratios));
+        Self { draws, effective, tail_index: pareto_shape(log_ratios), moved: None, share: 1.0 }
     }
 
     pub(crate) fn is_believed(&self) -> bool {
         let least = if self.moved.is_some() { LEAST_EFFECTIVE.0 } else { LEAST_EFFECTIVE.1 };
         let moved = self.moved.map_or(0.0, |moved| moved.0);
-        self.tail_index <= MOST_TAIL && self.effective >= least && moved <= MOST_MOVED
+        self.tail_index <= MOST_TAIL && self.effective >= least && moved <= MOST_MOVED && self.share >= LEAST_SHARE
     }
 }
 
 /// Draws that are evaluated where there are `p` hyperparameters.
 pub(crate) fn draws(p: usize) -> usize {
     let coefficients = (p + 1) * (p + 2) * (p + 3) / 6;
-    (GRADIENTS * coefficients).div_ceil(p + 1).max(LEAST_DRAWS).next_multiple_of(2)
+    (KNOWN * coefficients).div_ceil(p + 1).max(LEAST_DRAWS).next_multiple_of(2)
+}
+
+fn effective(weights: &[f64]) -> f64 {
+    1.0 / weights.iter().map(|w| w * w).sum::<f64>()
 }
 
 /// How much wider than the normal density the one is that half of the draws come from: weighed they would leave one half.
@@ -99,6 +111,17 @@ struct Round {
     scored: Vec<Scored>,
     /// The logarithm of the normal density of each over the density that it was drawn from.
     logs: Vec<f64>,
+    /// How many were drawn.
+    drawn: usize,
+}
+
+/// Draws of the density that a cubic stands for.
+pub(crate) struct Fitted {
+    pub(crate) draws: ThetaDraws,
+    /// The logarithm of its integral.
+    log_integral: f64,
+    /// Share of the draws that their weights leave.
+    share: f64,
 }
 
 impl Round {
@@ -114,28 +137,44 @@ impl Exploration<'_> {
         axes: &[(Axis, Axis)],
     ) -> Result<(Evaluated, ImportanceReport), IntegrationError> {
         let p = self.map.mode.len();
+        if p > MOST_DIMENSIONS {
+            let reason = format!("{p} hyperparameters: draws follow at most {MOST_DIMENSIONS}; use nuts");
+            return Err(IntegrationError::InvalidOption { option: "importance", reason });
+        }
         let scores = NormalScores::plain(axes);
-        for taken in 1.. {
-            let cubic = self.coupled(&scores);
-            let round = self.round(&cubic, &scores, SEED + taken)?;
-            let report = ImportanceReport::new(&round.log_ratios());
+        let mut best: Option<(Round, ImportanceReport)> = None;
+        for taken in 1..=MOST_ROUNDS {
+            let round = self.round(&self.coupled(&scores), &scores, SEED + taken)?;
+            let report = ImportanceReport::new(round.drawn, &round.log_ratios());
             for (z, point) in round.zs.iter().zip(&round.points) {
                 self.seen.push(self.gradient_at(z.clone(), point));
             }
-            if report.effective >= WORTH * report.draws as f64 || taken == MOST_ROUNDS {
-                let cubic = self.coupled(&scores);
-                let (draws, log_integral) = self.draws_of(&cubic, &scores);
-                let mut scratch = Scratch::default();
-                let value = |(scored, log): (&Scored, &f64)| cubic.at(&scored.u, &mut scratch) + log;
-                let fitted: Vec<f64> = round.scored.iter().zip(&round.logs).map(value).collect();
-                let ratios = round.log_ratios();
-                let log_integral = log_integral + log_sum(&ratios) - log_sum(&fitted);
-                let moved = moved(p, &round.points, &normalised(&ratios), &normalised(&fitted));
-                let evaluated = self.weighed(round, &normalised(&ratios), draws, log_integral);
-                return Ok((evaluated, ImportanceReport { moved: Some(moved), ..report }));
+            if best.as_ref().is_none_or(|(_, best)| report.effective > best.effective) {
+                best = Some((round, report));
+            }
+            if best.as_ref().is_some_and(|(_, best)| best.effective >= WORTH * best.draws as f64) {
+                break;
             }
         }
-        Err(self.nothing_drawn())
+        let Some((round, report)) = best else { return Err(self.nothing_drawn()) };
+        let cubic = self.coupled(&scores);
+        let drawn = self.draws_of(&cubic, &scores);
+        let mut scratch = Scratch::default();
+        let value = |(scored, log): (&Scored, &f64)| cubic.at(&scored.u, &mut scratch) + log;
+        let fitted: Vec<f64> = round.scored.iter().zip(&round.logs).map(value).collect();
+        let ratios = round.log_ratios();
+        let own = normalised(&ratios);
+        let report = ImportanceReport {
+            moved: Some(moved(p, &round.points, &own, &normalised(&fitted))),
+            share: drawn.share,
+            ..report
+        };
+        // where the cubic cannot be believed the draws' own weights hold the evidence
+        let log_integral = match report.is_believed() {
+            true => drawn.log_integral + log_sum(&ratios) - log_sum(&fitted),
+            false => log_sum(&ratios) - (round.drawn as f64).ln(),
+        };
+        Ok((self.weighed(round, &own, drawn.draws, log_integral), report))
     }
 
     /// Many weighed draws that speak for themselves.
@@ -154,13 +193,13 @@ impl Exploration<'_> {
         let log_integral = log_sum(&ratios) - (log_proposal.len() as f64).ln();
         let weights = calibration::weights(&drawn.zs, &drawn.slopes, &normalised(&ratios));
         let evaluated = self.thinned(ThetaDraws { zs: drawn.zs, weights }, log_integral)?;
-        Ok((evaluated, ImportanceReport::new(&ratios)))
+        Ok((evaluated, ImportanceReport::new(log_proposal.len(), &ratios)))
     }
 
     /// The cubic through the gradients seen.
-    pub(crate) fn coupled(&self, scores: &NormalScores) -> Cubic {
+    fn coupled(&self, scores: &NormalScores) -> Cubic {
         let p = self.map.mode.len();
-        // further out than a draw of the normal density ever is, a cubic need not follow
+        // further out than most draws of the normal density are, a cubic need not follow
         let reach = p as f64 + 4.0 * (2.0 * p as f64).sqrt();
         let near = |scored: &Scored| scored.u.iter().map(|u| u * u).sum::<f64>() <= reach;
         let scored = self.seen.iter().filter_map(|(z, value, slope)| scores.scored(z, *value, slope)).filter(near);
@@ -186,7 +225,7 @@ impl Exploration<'_> {
         let drawn = self.proposed(cubic, draws(self.map.mode.len()), seed);
         let wanted: Vec<Vec<f64>> = drawn.iter().map(|(u, _)| scores.point(u)).collect();
         let results = self.evaluate(&wanted);
-        let mut out = Round::default();
+        let mut out = Round { drawn: draws(self.map.mode.len()), ..Round::default() };
         for ((z, (_, log)), result) in wanted.into_iter().zip(drawn).zip(results) {
             let Some(point) = result else { continue };
             let slope = self.map.slope(&point.approximation.gradient);
@@ -199,25 +238,34 @@ impl Exploration<'_> {
         if out.points.is_empty() { Err(self.nothing_drawn()) } else { Ok(out) }
     }
 
-    /// Vectors drawn from a density that depends on their squared length carried towards what the cubic stands for; those where it
+    /// Vectors drawn from a density that depends on their squared length carried towards what the cubic stands for; the few where it
     /// folds over are left out.
     fn transported(&self, cubic: &Cubic, drawn: &[Vec<f64>], log_density: impl Fn(f64) -> f64 + Sync) -> Vec<Drawn> {
         let square = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>();
-        let chunk = |c: usize| -> Vec<Drawn> {
-            let mut scratch = Scratch::default();
-            let own = &drawn[c * CHUNK..drawn.len().min((c + 1) * CHUNK)];
-            let moved = own.iter().filter_map(|x| {
-                let (u, log_determinant) = cubic.transported(x, &mut scratch)?;
-                let log = log_determinant - 0.5 * square(&u) - log_density(square(x));
-                Some((u, log))
-            });
-            moved.collect()
-        };
-        map(self.executor, drawn.len().div_ceil(CHUNK), chunk).into_iter().flatten().collect()
+        // without third derivatives nothing folds over
+        for share in [1.0, 0.5, 0.25, 0.0] {
+            let transport = Transport::new(cubic, share);
+            let chunk = |c: usize| -> Vec<Drawn> {
+                let mut scratch = Scratch::default();
+                let own = &drawn[c * CHUNK..drawn.len().min((c + 1) * CHUNK)];
+                let moved = own.iter().filter_map(|x| {
+                    let (u, log_determinant) = transport.at(x, &mut scratch)?;
+                    let log = log_determinant - 0.5 * square(&u) - log_density(square(x));
+                    Some((u, log))
+                });
+                moved.collect()
+            };
+            let moved = map(self.executor, drawn.len().div_ceil(CHUNK), chunk);
+            let moved: Vec<Drawn> = moved.into_iter().flatten().collect();
+            if moved.len() as f64 >= (1.0 - MOST_FOLDED) * drawn.len() as f64 || share == 0.0 {
+                return moved;
+            }
+        }
+        Vec::new()
     }
 
-    /// Draws of the density that the cubic stands for, and the logarithm of its integral.
-    pub(crate) fn draws_of(&self, cubic: &Cubic, scores: &NormalScores) -> (ThetaDraws, f64) {
+    /// Draws of the density that the cubic stands for.
+    fn draws_of(&self, cubic: &Cubic, scores: &NormalScores) -> Fitted {
         let p = self.map.mode.len();
         let normals = standard_normals(p, pairs(p), SEED);
         let moved = self.transported(cubic, &normals, |square| -0.5 * square);
@@ -228,23 +276,44 @@ impl Exploration<'_> {
         };
         let weighed = map(self.executor, moved.len().div_ceil(CHUNK), chunk);
         let (zs, mut logs): (Vec<_>, Vec<_>) = weighed.into_iter().flatten().unzip();
-        let most = log_sum(&logs) - (normals.len() as f64 / MOST_WEIGHT).ln();
+        let mut sorted = logs.clone();
+        sorted.sort_by(f64::total_cmp);
+        let most = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0) + MOST_WEIGHT.ln();
         logs.iter_mut().for_each(|log| *log = log.min(most));
-        (ThetaDraws { zs, weights: normalised(&logs) }, log_sum(&logs) - (normals.len() as f64).ln())
+        let weights = normalised(&logs);
+        let share = effective(&weights) / normals.len() as f64;
+        let log_integral = log_sum(&logs) - (normals.len() as f64).ln();
+        Fitted { draws: ThetaDraws { zs, weights }, log_integral, share }
     }
 
-    /// The evaluated draws of weights `own` as a design with the moments of many.
+    /// Draws of the axes' densities, coupled as the gradients seen say, where that can be believed.
+    pub(crate) fn coupled_draws(&self, scores: &NormalScores) -> ThetaDraws {
+        let coupled = self.draws_of(&self.coupled(scores), scores);
+        match coupled.share >= LEAST_SHARE {
+            true => coupled.draws,
+            false => self.draws_of(&Cubic::zero(self.map.mode.len()), scores).draws,
+        }
+    }
+
+    /// The evaluated draws of weights `own` as a design with the moments of many; as many of them as mixtures have room for.
     fn weighed(&mut self, round: Round, own: &[f64], draws: ThetaDraws, log_integral: f64) -> Evaluated {
         let joint = self.joint_of(&draws);
         let points: Vec<&[f64]> = round.points.iter().map(|point| point.approximation.theta.as_slice()).collect();
-        let weights = mixing_weights(&points, own, &joint);
-        let design = round.zs.into_iter().zip(weights).zip(&round.points).map(|((z, weight), point)| DesignPoint {
-            z,
-            log_weight: weight.ln() + log_integral - point.approximation.log_posterior,
-        });
-        let design = design.collect();
+        let mut weights = mixing_weights(&points, own, &joint);
+        let room = kept(self.engine.model().nodes() + self.engine.model().rows());
+        if room < weights.len() {
+            let mut counts = vec![0.0; weights.len()];
+            resample(&weights, room).into_iter().for_each(|k| counts[k] += 1.0 / room as f64);
+            weights = counts;
+        }
+        let mut evaluated = Evaluated::default();
+        for ((z, point), weight) in round.zs.into_iter().zip(round.points).zip(weights).filter(|(_, w)| *w > 0.0) {
+            let log_weight = weight.ln() + log_integral - point.approximation.log_posterior;
+            evaluated.design.push(DesignPoint { z, log_weight });
+            evaluated.points.push(point);
+        }
         self.draws = Some(draws);
-        Evaluated { design, points: round.points, grid: None }
+        evaluated
     }
 
     pub(crate) fn joint_of(&self, draws: &ThetaDraws) -> Joint {
@@ -260,7 +329,7 @@ fn tilted(cubic: &Cubic, scores: &NormalScores) -> (Vec<Vec<f64>>, Vec<f64>) {
     let us = standard_normals(cubic.dimension(), pairs(cubic.dimension()), SEED);
     let logs: Vec<f64> = us.iter().map(|u| tilt(u)).collect();
     let constant = log_sum(&logs) - (logs.len() as f64).ln();
-    let near = super::resample(&normalised(&logs), MANY_DRAWS / 2).into_iter().map(|k| scores.point(&us[k]));
+    let near = resample(&normalised(&logs), MANY_DRAWS / 2).into_iter().map(|k| scores.point(&us[k]));
     // a draw and its mirror stand half of the draws apart
     let half = us.len() / 2;
     let far = (0..MANY_DRAWS / 2).map(|k| (k % 2) * half + k / 2);
