@@ -73,10 +73,10 @@ pub struct Checks {
     pub sensitivities: Vec<Sensitivity>,
 }
 
-/// Interpolated third-order sums beside complete ones, at the points of a design that matter most and lie furthest out.
+/// Interpolated third-order sums beside complete ones, at the point of a design of the largest weight times squared distance.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interpolation {
-    /// The largest error of the second-order term of `log p̃(y|θ)`, in nats.
+    /// Error of the second-order term of `log p̃(y|θ)`, in nats.
     pub second_order: f64,
     /// The largest error of a node's mean, in standard deviations, and of its relative standard deviation, whichever is larger.
     pub node: f64,

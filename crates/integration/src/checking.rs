@@ -6,15 +6,13 @@ use crate::certificate::{
     Checks, DesignDifference, Interpolation, NodeCheck, checked_nodes, direction_tail_index, normal_draws,
     sensitivities,
 };
-use crate::engine::{Asked, PointEvaluation};
+use crate::engine::Asked;
 use crate::evaluated::Evaluated;
 use crate::exploration::Exploration;
 use crate::hyper_marginal::{Axis, Lattice};
 use crate::marginal::Marginal;
 use crate::reading::Reading;
 
-/// Points at which interpolated sums are checked.
-const CHECKED: usize = 2;
 /// Standardised values at which a node's density is evaluated: from −4 to 4.
 const VALUES: usize = 13;
 /// Points along a direction without which nothing is said of its tails.
@@ -93,38 +91,30 @@ impl Exploration<'_> {
     /// The interpolated sums where the weight of a point times its squared distance from the centre is largest, against complete ones.
     fn interpolation(&self, evaluated: &Evaluated, weights: &[f64]) -> Option<Interpolation> {
         let skeleton = self.skeleton.as_ref()?;
-        let interpolated = |point: &PointEvaluation| {
-            let known = skeleton.find(&point.approximation.theta).is_none();
-            known && matches!(self.reading(&point.approximation.theta), Reading::Expansion(Correction::Given(_)))
+        let interpolated = |k: &usize| {
+            let theta = &evaluated.points[*k].approximation.theta;
+            let given = matches!(self.reading(theta), Reading::Expansion(Correction::Given(_)));
+            given && skeleton.find(theta).is_none()
         };
-        let leverage = |k: &usize| weights[*k] * evaluated.design[*k].z.iter().map(|z| z * z).sum::<f64>();
-        let mut places: Vec<usize> =
-            (0..evaluated.points.len()).filter(|&k| interpolated(&evaluated.points[k])).collect();
-        places.sort_by(|a, b| leverage(b).total_cmp(&leverage(a)));
-        places.truncate(CHECKED);
-        let asked = |i: usize| Asked {
-            theta: &evaluated.points[places[i]].approximation.theta,
-            guess: Some(evaluated.points[places[i]].approximation.mode.clone()),
+        let leverage = |k: usize| weights[k] * evaluated.design[k].z.iter().map(|z| z * z).sum::<f64>();
+        let places = (0..evaluated.points.len()).filter(interpolated);
+        let place = places.max_by(|&a, &b| leverage(a).total_cmp(&leverage(b)))?;
+        let (point, own) = (&evaluated.points[place].approximation, &evaluated.points[place].moments);
+        let asked = |_: usize| Asked {
+            theta: &point.theta,
+            guess: Some(point.mode.clone()),
             with_slopes: false,
             reading: Reading::Expansion(Correction::Complete),
         };
-        let complete = self.engine.evaluate_batch(places.len(), &self.start, asked);
-        let found = places.iter().zip(complete).filter_map(|(&k, complete)| {
-            let (own, complete) = (&evaluated.points[k].moments, complete.ok()?.moments);
-            let second_order = (own.second_order.total() - complete.second_order.total()).abs();
-            let node = |(own, complete): (&Moment, &Moment)| {
-                let (scale, ratio) = (complete.variance.sqrt(), (own.variance / complete.variance).sqrt());
-                ((own.mean - complete.mean) / scale).abs().max((ratio - 1.0).abs())
-            };
-            let errors = own.nodes.iter().zip(&complete.nodes).map(node).enumerate();
-            let errors = errors.filter(|(_, error)| error.is_finite());
-            let (culprit, node) = errors.fold((0, 0.0), |most: (usize, f64), e| if e.1 > most.1 { e } else { most });
-            Some(Interpolation { second_order, node, culprit })
-        });
-        found.reduce(|a, b| {
-            let worse = if b.node > a.node { b } else { a };
-            Interpolation { second_order: a.second_order.max(b.second_order), ..worse }
-        })
+        let complete = self.engine.evaluate_batch(1, &self.start, asked).pop()?.ok()?.moments;
+        let second_order = (own.second_order.total() - complete.second_order.total()).abs();
+        let node = |(own, complete): (&Moment, &Moment)| {
+            let (scale, ratio) = (complete.variance.sqrt(), (own.variance / complete.variance).sqrt());
+            ((own.mean - complete.mean) / scale).abs().max((ratio - 1.0).abs())
+        };
+        let errors = own.nodes.iter().zip(&complete.nodes).map(node).enumerate().filter(|(_, error)| error.is_finite());
+        let (culprit, node) = errors.fold((0, 0.0), |most: (usize, f64), e| if e.1 > most.1 { e } else { most });
+        Some(Interpolation { second_order, node, culprit })
     }
 
     /// Nodes at the centre; none where the likelihood is Gaussian and every one is exact.
