@@ -123,6 +123,11 @@ pub fn pareto_shape(log_weights: &[f64]) -> f64 {
     (shape(b) * n + 10.0 * 0.5) / (n + 10.0)
 }
 
+/// How far a mean and a standard deviation are from others: in these standard deviations, or of itself, whichever is larger.
+pub(crate) fn departure((mean, sd): (f64, f64), (other, scale): (f64, f64)) -> f64 {
+    ((mean - other) / scale).abs().max((sd / scale - 1.0).abs())
+}
+
 /// Standard normal values at equally spaced probabilities.
 pub(crate) fn normal_draws() -> Vec<f64> {
     (0..DRAWS).map(|k| normal_quantile((k as f64 + 0.5) / DRAWS as f64)).collect()

@@ -3,7 +3,7 @@
 use laplace::{Correction, Moment};
 
 use crate::certificate::{
-    Checks, DesignDifference, Interpolation, NodeCheck, checked_nodes, direction_tail_index, normal_draws,
+    Checks, DesignDifference, Interpolation, NodeCheck, checked_nodes, departure, direction_tail_index, normal_draws,
     sensitivities,
 };
 use crate::engine::Asked;
@@ -81,8 +81,7 @@ impl Exploration<'_> {
         let difference = |(j, marginal): (usize, &Marginal)| {
             let mean: f64 = weights.iter().enumerate().map(|(k, w)| w * theta(k, j)).sum();
             let variance: f64 = weights.iter().enumerate().map(|(k, w)| w * (theta(k, j) - mean).powi(2)).sum();
-            let (own, sd) = (marginal.mean(), marginal.sd());
-            let value = ((mean - own) / sd).abs().max((variance.sqrt() / sd - 1.0).abs());
+            let value = departure((mean, variance.sqrt()), (marginal.mean(), marginal.sd()));
             DesignDifference { hyperparameter: j, value }
         };
         marginals.iter().enumerate().map(difference).max_by(|a, b| a.value.total_cmp(&b.value))
@@ -90,12 +89,8 @@ impl Exploration<'_> {
 
     /// The interpolated sums where the weight of a point times its squared distance from the centre is largest, against complete ones.
     fn interpolation(&self, evaluated: &Evaluated, weights: &[f64]) -> Option<Interpolation> {
-        let skeleton = self.skeleton.as_ref()?;
-        let interpolated = |k: &usize| {
-            let theta = &evaluated.points[*k].approximation.theta;
-            let given = matches!(self.reading(theta), Reading::Expansion(Correction::Given(_)));
-            given && skeleton.find(theta).is_none()
-        };
+        let skeleton = self.skeleton.as_ref().filter(|_| self.interpolates())?;
+        let interpolated = |k: &usize| skeleton.find(&evaluated.points[*k].approximation.theta).is_none();
         let leverage = |k: usize| weights[k] * evaluated.design[k].z.iter().map(|z| z * z).sum::<f64>();
         let places = (0..evaluated.points.len()).filter(interpolated);
         let place = places.max_by(|&a, &b| leverage(a).total_cmp(&leverage(b)))?;
@@ -109,8 +104,7 @@ impl Exploration<'_> {
         let complete = self.engine.evaluate_batch(1, &self.start, asked).pop()?.ok()?.moments;
         let second_order = (own.second_order.total() - complete.second_order.total()).abs();
         let node = |(own, complete): (&Moment, &Moment)| {
-            let (scale, ratio) = (complete.variance.sqrt(), (own.variance / complete.variance).sqrt());
-            ((own.mean - complete.mean) / scale).abs().max((ratio - 1.0).abs())
+            departure((own.mean, own.variance.sqrt()), (complete.mean, complete.variance.sqrt()))
         };
         let errors = own.nodes.iter().zip(&complete.nodes).map(node).enumerate().filter(|(_, error)| error.is_finite());
         let (culprit, node) = errors.fold((0, 0.0), |most: (usize, f64), e| if e.1 > most.1 { e } else { most });

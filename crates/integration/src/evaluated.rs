@@ -67,6 +67,11 @@ pub(crate) fn log_sum(values: &[f64]) -> f64 {
     greatest + values.iter().map(|v| (v - greatest).exp()).sum::<f64>().ln()
 }
 
+/// How many independent draws those of weights that sum to one are worth.
+pub(crate) fn effective(weights: &[f64]) -> f64 {
+    1.0 / weights.iter().map(|w| w * w).sum::<f64>()
+}
+
 /// Weights that sum to one.
 pub(crate) fn normalised(log_weights: &[f64]) -> Vec<f64> {
     let total = log_sum(log_weights);

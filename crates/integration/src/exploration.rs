@@ -49,7 +49,7 @@ pub(crate) struct Exploration<'a> {
     pub(crate) truncated: bool,
     /// What the chains said, if there were some.
     pub(crate) sampling: Option<SamplingReport>,
-    /// What the weights of draws said, if a design was refined by them.
+    /// What the weights of draws said, if there were some.
     pub(crate) importance: Option<ImportanceReport>,
     /// The draws of `θ`, if there were some.
     pub(crate) draws: Option<ThetaDraws>,

@@ -2,22 +2,17 @@
 
 use std::sync::Arc;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
+use crate::evaluated::effective;
 use crate::executor::{Executor, map};
-use crate::hyper_marginal::Axis;
 use crate::marginal::{Marginal, Table};
-use crate::skewed::normal_quantile;
 
-/// Points of an axis' table.
-const TABLE: usize = 401;
 /// Draws that a task maps.
 const CHUNK: usize = 512;
 /// Bins of a smoothed density, from end to end of the draws.
 const BINS: usize = 1200;
 /// The least and the greatest width of the smoothing kernel in standard deviations.
 const BANDWIDTH: (f64, f64) = (0.2, 0.35);
+
 /// Weighted draws of `θ`.
 #[derive(Debug, Clone)]
 pub(crate) struct Joint {
@@ -73,8 +68,7 @@ impl Joint {
     fn smoothed(&self, values: &[f64]) -> Marginal {
         let (mean, sd) = self.moments(values);
         // Silverman's rule, a little wider: weighed draws leave bumps
-        let effective = 1.0 / self.weights.iter().map(|w| w * w).sum::<f64>();
-        let width = sd * (1.2 * effective.powf(-0.2)).clamp(BANDWIDTH.0, BANDWIDTH.1);
+        let width = sd * (1.2 * effective(&self.weights).powf(-0.2)).clamp(BANDWIDTH.0, BANDWIDTH.1);
         let ends = values.iter().fold((mean, mean), |(a, b), v| (a.min(*v), b.max(*v)));
         let (low, high) = (ends.0 - 4.0 * width, ends.1 + 4.0 * width);
         let cell = (high - low) / BINS as f64;
@@ -102,43 +96,10 @@ impl Joint {
     }
 }
 
-pub(crate) fn table(axis: &Axis) -> Table {
-    let (low, high) = axis.extent();
-    let grid: Vec<f64> = (0..TABLE).map(|k| low + (high - low) * k as f64 / (TABLE - 1) as f64).collect();
-    let log: Vec<f64> = grid.iter().map(|&z| axis.at(z)).collect();
-    Table::new(grid, &log)
-}
-
-/// Antithetic pairs of standard normal vectors, at least `p` of them, whose sample covariance is the identity: normal scores of
-/// Richtmyer's points, multiples of the roots of primes moved at random, which fill the cube more evenly than random ones do.
-pub(crate) fn standard_normals(p: usize, pairs: usize, seed: u64) -> Vec<Vec<f64>> {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let is_prime = |n: &u32| (2..).take_while(|d| d * d <= *n).all(|d| n % d != 0);
-    let steps: Vec<f64> = (2..).filter(is_prime).take(p).map(|prime| f64::from(prime).sqrt()).collect();
-    let shifts: Vec<f64> = (0..p).map(|_| random.random()).collect();
-    let score = |i: usize, k: usize| {
-        let place = (shifts[k] + i as f64 * steps[k]).fract();
-        // a place at the very end has no score
-        normal_quantile(place.clamp(f64::EPSILON, 1.0 - f64::EPSILON))
-    };
-    let mut half: Vec<Vec<f64>> = (0..pairs).map(|i| (0..p).map(|k| score(i, k)).collect()).collect();
-    // Gram–Schmidt over the columns
-    for k in 0..p {
-        for j in 0..k {
-            let dot: f64 = half.iter().map(|z| z[j] * z[k]).sum::<f64>() / pairs as f64;
-            half.iter_mut().for_each(|z| z[k] -= dot * z[j]);
-        }
-        let norm = (half.iter().map(|z| z[k] * z[k]).sum::<f64>() / pairs as f64).sqrt();
-        half.iter_mut().for_each(|z| z[k] /= norm);
-    }
-    let mirrored: Vec<Vec<f64>> = half.iter().map(|z| z.iter().map(|v| -v).collect()).collect();
-    half.extend(mirrored);
-    half
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sampling::normals::standard_normals;
 
     #[test]
     fn functions_of_gaussians_have_their_moments_and_quantiles() {

@@ -130,7 +130,7 @@ pub struct Diagnostics {
     pub design: &'static str,
     /// What the chains say of themselves, where `θ` was sampled.
     pub sampling: Option<SamplingReport>,
-    /// What the weights of draws say of themselves, where the design was refined by them.
+    /// What the weights of draws say of themselves, where `θ` was integrated by them.
     pub importance: Option<ImportanceReport>,
     /// The rung of the approximation ladder, and why.
     pub approximation: Chosen,

@@ -63,6 +63,12 @@ impl Exploration<'_> {
         self.engine.propagates() && self.map.mode.len() == 1 && Moments::complete_work(model) < CHEAP
     }
 
+    /// Whether third-order sums alone are interpolated from a skeleton.
+    pub(crate) fn interpolates(&self) -> bool {
+        let sums = matches!(self.approximation.rung, Rung::SimplifiedLaplace | Rung::ExpectationPropagation);
+        sums && self.skeleton.is_some() && !self.is_complete_everywhere()
+    }
+
     /// What is read at `theta`: on the rungs that have them, what costs most interpolated from the skeleton where there is one.
     pub(crate) fn reading(&self, theta: &[f64]) -> Reading {
         let correction = || match &self.skeleton {

@@ -16,7 +16,7 @@ const GAUSSIAN: f64 = 1e-7;
 const GREATEST_SKEWNESS: f64 = 4.0;
 
 /// `½ log 2π`.
-const LN_ROOT_TWO_PI: f64 = 0.918_938_533_204_672_8;
+pub(crate) const LN_ROOT_TWO_PI: f64 = 0.918_938_533_204_672_8;
 
 /// The shifted lognormal with given first three moments.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -85,7 +85,7 @@ impl Exploration<'_> {
 
     /// Draws from the axes' densities `of`, coupled as the plain log-density is.
     fn joint(&self, axes: &[(Axis, Axis)], of: &[Axis]) -> Joint {
-        let scores = NormalScores::new(of, axes.iter().map(|(_, plain)| plain.clone()).collect());
+        let scores = NormalScores::new(of.iter(), axes);
         self.joint_of(&self.coupled_draws(&scores))
     }
 

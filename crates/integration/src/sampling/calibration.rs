@@ -8,6 +8,8 @@
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 
+use crate::evaluated::effective;
+
 /// Draws for each function whose mean is set: fewer would follow the noise of the draws.
 const DRAWS_FOR_EACH: usize = 8;
 /// Newton steps.
@@ -20,13 +22,12 @@ const LEAST_EFFECTIVE: f64 = 0.4;
 /// Weights for draws `zs` of weights `own`, with the slopes of their log-density; both sum to one. Cost: `O(n k²)` for `k` functions,
 /// at most 60 times.
 pub(crate) fn weights(zs: &[Vec<f64>], slopes: &[Vec<f64>], own: &[f64]) -> Vec<f64> {
-    let n = (1.0 / own.iter().map(|w| w * w).sum::<f64>()) as usize;
+    let n = effective(own) as usize;
     let p = zs.first().map_or(0, Vec::len);
     let pairs = p * p.saturating_sub(1) / 2;
     for (count, crossed) in [(2 * p + pairs, true), (2 * p, false)] {
         if count > 0 && n >= DRAWS_FOR_EACH * count {
             let rows: Vec<Vec<f64>> = zs.iter().zip(slopes).map(|(z, g)| functions(z, g, crossed)).collect();
-            let effective = |weights: &[f64]| 1.0 / weights.iter().map(|w| w * w).sum::<f64>();
             let worth = |weights: &Vec<f64>| effective(weights) >= LEAST_EFFECTIVE * effective(own);
             if let Some(weights) = balanced(&rows, own).filter(worth) {
                 return weights;

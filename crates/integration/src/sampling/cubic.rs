@@ -87,13 +87,7 @@ impl Cubic {
     /// The zero of `p` coordinates.
     pub(crate) fn zero(p: usize) -> Self {
         let size = p * (p + 1) / 2;
-        Self {
-            linear: vec![0.0; p],
-            second: vec![0.0; size],
-            third: vec![0.0; p * size],
-            traces: vec![0.0; p],
-            most: MOST,
-        }
+        Self::with_derivatives(vec![0.0; p], vec![0.0; size], vec![0.0; p * size])
     }
 
     pub(crate) fn dimension(&self) -> usize {
@@ -133,12 +127,12 @@ impl Cubic {
 
     fn with_derivatives(linear: Vec<f64>, second: Vec<f64>, third: Vec<f64>) -> Self {
         let (p, size) = (linear.len(), second.len());
-        let diagonal = |matrix: &[f64]| (0..p).map(|i| matrix[i * (i + 3) / 2]).sum::<f64>();
-        let traces = third.chunks_exact(size.max(1)).map(diagonal).collect();
+        let trace = |matrix: &[f64]| diagonal(p).map(|i| matrix[i]).sum::<f64>();
+        let traces = third.chunks_exact(size.max(1)).map(trace).collect();
         // every entry below the diagonal stands for two; a sixth of all squares is the variance under the normal density
         let squares = |matrix: &[f64]| {
             let all: f64 = matrix.iter().map(|t| t * t).sum();
-            2.0 * all - (0..p).map(|i| matrix[i * (i + 3) / 2].powi(2)).sum::<f64>()
+            2.0 * all - diagonal(p).map(|i| matrix[i].powi(2)).sum::<f64>()
         };
         let variance: f64 = third.chunks_exact(size.max(1)).map(squares).sum::<f64>() / 6.0;
         Self { linear, second, third, traces, most: MOST * variance.sqrt().clamp(1.0, 2.0) }
@@ -161,7 +155,7 @@ impl Cubic {
     pub(crate) fn at(&self, x: &[f64], scratch: &mut Scratch) -> f64 {
         self.parts(x, scratch);
         let along = |part: &[f64]| part.iter().zip(x).map(|(g, x)| g * x).sum::<f64>();
-        let trace: f64 = (0..x.len()).map(|i| self.second[i * (i + 3) / 2]).sum();
+        let trace: f64 = diagonal(x.len()).map(|i| self.second[i]).sum();
         let third = (along(&scratch.three) - along(&self.traces)) / 3.0;
         along(&self.linear) + 0.5 * (along(&scratch.two) - trace) + third.min(self.most)
     }
@@ -171,9 +165,7 @@ impl Transport {
     /// Towards the density of `cubic` with `share` of its third derivatives.
     pub(crate) fn new(cubic: &Cubic, share: f64) -> Self {
         let p = cubic.dimension();
-        let precision = Mat::from_fn(p, p, |i, j| {
-            f64::from(u8::from(i == j)) - cubic.second[i.max(j) * (i.max(j) + 1) / 2 + i.min(j)]
-        });
+        let precision = Mat::<f64>::identity(p, p) - unpacked(&cubic.second, p);
         let (mut root, mut log_determinant) = (Mat::identity(p, p), 0.0);
         if let Ok(eigen) = precision.self_adjoint_eigen(Side::Lower) {
             let scales: Vec<f64> = (0..p).map(|k| eigen.S()[k].max(LEAST_PRECISION).sqrt().recip()).collect();
@@ -195,7 +187,7 @@ impl Transport {
         let moved = (0..p).map(|i| (0..p).map(|k| self.root[(i, k)] * scratch.two[k]).sum()).collect();
         let jacobian = &mut scratch.third;
         jacobian.iter_mut().for_each(|t| *t /= 3.0);
-        (0..p).for_each(|i| jacobian[i * (i + 3) / 2] += 1.0);
+        diagonal(p).for_each(|i| jacobian[i] += 1.0);
         Some((moved, log_determinant(jacobian, p)? + self.log_determinant))
     }
 }
@@ -205,11 +197,10 @@ impl Cubic {
     /// derivatives. Cost: `O(p⁴)`.
     fn in_coordinates(&self, root: &Mat<f64>, share: f64) -> Self {
         let (p, size) = (self.dimension(), self.second.len());
-        let full = |matrix: &[f64]| Mat::from_fn(p, p, |i, j| matrix[i.max(j) * (i.max(j) + 1) / 2 + i.min(j)]);
         let turned: Vec<Mat<f64>> = self
             .third
             .chunks_exact(size.max(1))
-            .map(|matrix| product(product(root.as_ref(), full(matrix).as_ref()).as_ref(), root.as_ref()))
+            .map(|matrix| product(product(root.as_ref(), unpacked(matrix, p).as_ref()).as_ref(), root.as_ref()))
             .collect();
         let mut third = Vec::with_capacity(p * size);
         for a in 0..p {
@@ -224,6 +215,16 @@ impl Cubic {
         out.linear = (0..p).map(|a| along(a) + 0.5 * out.traces[a]).collect();
         out
     }
+}
+
+/// A packed symmetric matrix in full.
+fn unpacked(matrix: &[f64], p: usize) -> Mat<f64> {
+    Mat::from_fn(p, p, |i, j| matrix[i.max(j) * (i.max(j) + 1) / 2 + i.min(j)])
+}
+
+/// Where packed symmetric matrices have their diagonals.
+fn diagonal(p: usize) -> impl Iterator<Item = usize> {
+    (0..p).map(|i| i * (i + 3) / 2)
 }
 
 /// The product of a packed symmetric matrix and a vector.
@@ -331,11 +332,15 @@ mod tests {
         (0..count).map(|_| (0..3).map(|_| rand_distr::StandardNormal.sample(&mut random)).collect()).collect()
     }
 
+    /// The cubic through the known gradients at some points.
+    fn through(points: &[Vec<f64>]) -> Cubic {
+        Cubic::fit(points, &points.iter().map(|x| known(x).1).collect::<Vec<_>>())
+    }
+
     #[test]
     fn a_cubic_is_found_from_its_gradients() {
         let points = points(40);
-        let slopes: Vec<Vec<f64>> = points.iter().map(|x| known(x).1).collect();
-        let cubic = Cubic::fit(&points, &slopes);
+        let cubic = through(&points);
         let mut scratch = Scratch::default();
         let origin = cubic.at(&[0.0; 3], &mut scratch);
         for x in &points {
@@ -346,9 +351,7 @@ mod tests {
 
     #[test]
     fn the_jacobian_is_that_of_the_map() {
-        let points = points(40);
-        let slopes: Vec<Vec<f64>> = points.iter().map(|x| known(x).1).collect();
-        let cubic = Cubic::fit(&points, &slopes);
+        let cubic = through(&points(40));
         let mut scratch = Scratch::default();
         let (x, step) = ([0.3, -0.4, 0.2], 1e-5);
         let transport = Transport::new(&cubic, 1.0);
@@ -369,9 +372,7 @@ mod tests {
 
     #[test]
     fn transported_draws_have_nearly_the_density_of_the_cubic() {
-        let fitted = points(40);
-        let slopes: Vec<Vec<f64>> = fitted.iter().map(|x| known(x).1).collect();
-        let cubic = Cubic::fit(&fitted, &slopes);
+        let cubic = through(&points(40));
         let (transport, mut scratch) = (Transport::new(&cubic, 1.0), Scratch::default());
         let mut logs = [Vec::new(), Vec::new()];
         for x in points(2000) {
@@ -431,7 +432,7 @@ mod tests {
         }
         let transport = Transport::new(&cubic, 1.0);
         let (mut scratch, mut weight, mut sum) = (Scratch::default(), 0.0, 0.0);
-        for x in crate::joint::standard_normals(3, 3000, 1) {
+        for x in crate::sampling::normals::standard_normals(3, 3000, 1) {
             let half = |x: &[f64]| 0.5 * x.iter().map(|v| v * v).sum::<f64>();
             let Some((moved, log)) = transport.at(&x, &mut scratch) else { continue };
             let w = (cubic.at(&moved, &mut scratch) - half(&moved) + half(&x) + log).exp();
@@ -445,8 +446,7 @@ mod tests {
     fn points_on_the_axes_say_nothing_of_three_of_them() {
         let on = |k: usize, z: f64| crate::exploration::on_axis(3, k, z);
         let points: Vec<Vec<f64>> = (0..3).flat_map(|k| [-2.0, -1.0, 1.0, 2.0].map(|z| on(k, z))).collect();
-        let slopes: Vec<Vec<f64>> = points.iter().map(|x| known(x).1).collect();
-        let cubic = Cubic::fit(&points, &slopes);
+        let cubic = through(&points);
         // packed: 11, 21, 22, 31, 32, 33 of every coordinate's matrix
         assert!(cubic.third[4].abs() < 1e-12 && (cubic.third[0] - 0.3).abs() < 1e-4);
     }

@@ -7,17 +7,17 @@
 //! that is not far enough, many draws speak for themselves.
 
 use super::cubic::{Cubic, Scratch, Transport};
+use super::normals::standard_normals;
 use super::scores::{NormalScores, Scored};
 use super::{SEED, ThetaDraws, calibration, kept, resample};
-use crate::certificate::pareto_shape;
+use crate::certificate::{departure, pareto_shape};
 use crate::design::DesignPoint;
 use crate::engine::PointEvaluation;
 use crate::error::IntegrationError;
-use crate::evaluated::{Evaluated, log_sum, normalised};
+use crate::evaluated::{Evaluated, effective, log_sum, normalised};
 use crate::executor::map;
 use crate::exploration::Exploration;
 use crate::hyper_marginal::Axis;
-use crate::joint::{Joint, standard_normals};
 use crate::mixing::mixing_weights;
 
 /// Slopes and values for each coefficient of the cubic, and the least number of draws: given `θ` the moments are known, so that few draws
@@ -90,10 +90,6 @@ pub(crate) fn draws(p: usize) -> usize {
     (KNOWN * coefficients).div_ceil(p + 1).max(LEAST_DRAWS).next_multiple_of(2)
 }
 
-fn effective(weights: &[f64]) -> f64 {
-    1.0 / weights.iter().map(|w| w * w).sum::<f64>()
-}
-
 /// How much wider than the normal density the one is that half of the draws come from: weighed they would leave one half.
 fn stretch(p: usize) -> f64 {
     let c = 2f64.powf(2.0 / p as f64);
@@ -116,8 +112,8 @@ struct Round {
 }
 
 /// Draws of the density that a cubic stands for.
-pub(crate) struct Fitted {
-    pub(crate) draws: ThetaDraws,
+struct Fitted {
+    draws: ThetaDraws,
     /// The logarithm of its integral.
     log_integral: f64,
     /// Share of the draws that their weights leave.
@@ -144,7 +140,10 @@ impl Exploration<'_> {
         let scores = NormalScores::plain(axes);
         let mut best: Option<(Round, ImportanceReport)> = None;
         for taken in 1..=MOST_ROUNDS {
-            let round = self.round(&self.coupled(&scores), &scores, SEED + taken)?;
+            let round = self.round(&self.coupled(&scores), &scores, SEED + taken);
+            if round.points.is_empty() {
+                break;
+            }
             let report = ImportanceReport::new(round.drawn, &round.log_ratios());
             for (z, point) in round.zs.iter().zip(&round.points) {
                 self.seen.push(self.gradient_at(z.clone(), point));
@@ -221,11 +220,12 @@ impl Exploration<'_> {
         })
     }
 
-    fn round(&mut self, cubic: &Cubic, scores: &NormalScores, seed: u64) -> Result<Round, IntegrationError> {
-        let drawn = self.proposed(cubic, draws(self.map.mode.len()), seed);
+    fn round(&mut self, cubic: &Cubic, scores: &NormalScores, seed: u64) -> Round {
+        let count = draws(self.map.mode.len());
+        let drawn = self.proposed(cubic, count, seed);
         let wanted: Vec<Vec<f64>> = drawn.iter().map(|(u, _)| scores.point(u)).collect();
         let results = self.evaluate(&wanted);
-        let mut out = Round { drawn: draws(self.map.mode.len()), ..Round::default() };
+        let mut out = Round { drawn: count, ..Round::default() };
         for ((z, (_, log)), result) in wanted.into_iter().zip(drawn).zip(results) {
             let Some(point) = result else { continue };
             let slope = self.map.slope(&point.approximation.gradient);
@@ -235,13 +235,14 @@ impl Exploration<'_> {
             out.scored.push(own);
             out.logs.push(log);
         }
-        if out.points.is_empty() { Err(self.nothing_drawn()) } else { Ok(out) }
+        out
     }
 
     /// Vectors drawn from a density that depends on their squared length carried towards what the cubic stands for; the few where it
     /// folds over are left out.
     fn transported(&self, cubic: &Cubic, drawn: &[Vec<f64>], log_density: impl Fn(f64) -> f64 + Sync) -> Vec<Drawn> {
         let square = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>();
+        let mut all = Vec::new();
         // without third derivatives nothing folds over
         for share in [1.0, 0.5, 0.25, 0.0] {
             let transport = Transport::new(cubic, share);
@@ -256,12 +257,12 @@ impl Exploration<'_> {
                 moved.collect()
             };
             let moved = map(self.executor, drawn.len().div_ceil(CHUNK), chunk);
-            let moved: Vec<Drawn> = moved.into_iter().flatten().collect();
-            if moved.len() as f64 >= (1.0 - MOST_FOLDED) * drawn.len() as f64 || share == 0.0 {
-                return moved;
+            all = moved.into_iter().flatten().collect();
+            if all.len() as f64 >= (1.0 - MOST_FOLDED) * drawn.len() as f64 {
+                break;
             }
         }
-        Vec::new()
+        all
     }
 
     /// Draws of the density that the cubic stands for.
@@ -315,10 +316,6 @@ impl Exploration<'_> {
         self.draws = Some(draws);
         evaluated
     }
-
-    pub(crate) fn joint_of(&self, draws: &ThetaDraws) -> Joint {
-        Joint::given(draws.zs.iter().map(|z| self.map.theta(z)).collect(), draws.weights.clone())
-    }
 }
 
 /// Draws to be weighed, with the logarithm of the density that they were drawn from: one half from the axes' densities tilted by the
@@ -356,9 +353,6 @@ fn moved(p: usize, points: &[PointEvaluation], own: &[f64], fitted: &[f64]) -> (
         let mean: f64 = values().map(|(value, w)| w * value).sum();
         (mean, values().map(|(value, w)| w * (value - mean).powi(2)).sum::<f64>().sqrt())
     };
-    let change = |j: usize| {
-        let ((mean, sd), (other, scale)) = (moments(j, own), moments(j, fitted));
-        (((mean - other) / scale).abs().max((sd / scale - 1.0).abs()), j)
-    };
+    let change = |j: usize| (departure(moments(j, own), moments(j, fitted)), j);
     (0..p).map(change).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((0.0, 0))
 }

@@ -7,6 +7,7 @@ mod chain;
 pub mod convergence;
 mod cubic;
 pub(crate) mod importance;
+pub(crate) mod normals;
 pub(crate) mod scores;
 
 use faer::Mat;
@@ -167,16 +168,19 @@ impl Exploration<'_> {
     /// The draws as a joint distribution, `with` the second-order terms: those are known at the points of the design and vary slowly,
     /// so that a plane through them serves the other draws.
     pub(crate) fn joint_of_draws(&self, draws: &ThetaDraws, evaluated: &Evaluated, with: bool) -> Joint {
-        let thetas = draws.zs.iter().map(|z| self.map.theta(z)).collect();
         if !with {
-            return Joint::given(thetas, draws.weights.clone());
+            return self.joint_of(draws);
         }
         let corrections: Vec<f64> = evaluated.points.iter().map(|p| p.moments.second_order.total()).collect();
         let points: Vec<&[f64]> = evaluated.design.iter().map(|point| point.z.as_slice()).collect();
         let plane = plane(&points, &corrections);
         let at = |z: &[f64]| plane[0] + plane[1..].iter().zip(z).map(|(b, z)| b * z).sum::<f64>();
         let logs: Vec<f64> = draws.zs.iter().zip(&draws.weights).map(|(z, w)| w.ln() + at(z)).collect();
-        Joint::given(thetas, normalised(&logs))
+        self.joint_of(&ThetaDraws { zs: draws.zs.clone(), weights: normalised(&logs) })
+    }
+
+    pub(crate) fn joint_of(&self, draws: &ThetaDraws) -> Joint {
+        Joint::given(draws.zs.iter().map(|z| self.map.theta(z)).collect(), draws.weights.clone())
     }
 
     fn log_integral(&self, zs: &[Vec<f64>], logs: &[f64], weights: &[f64]) -> f64 {

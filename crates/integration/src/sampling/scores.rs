@@ -1,11 +1,11 @@
 //! Coordinates in which the density along every axis is the standard normal one.
 
 use crate::hyper_marginal::Axis;
-use crate::joint::table;
 use crate::marginal::Table;
-use crate::skewed::normal_quantile;
+use crate::skewed::{LN_ROOT_TWO_PI, normal_quantile};
 
-const LN_ROOT_TWO_PI: f64 = 0.918_938_533_204_672_8;
+/// Points of an axis' table.
+const TABLE: usize = 401;
 
 /// The densities along the axes.
 pub(crate) struct NormalScores {
@@ -23,15 +23,14 @@ pub(crate) struct Scored {
 }
 
 impl NormalScores {
-    /// Scores of the densities `of`, for what lies beyond `axes`.
-    pub(crate) fn new(of: &[Axis], axes: Vec<Axis>) -> Self {
-        Self { axes, tables: of.iter().map(table).collect() }
+    /// Scores of the densities `of`, for what lies beyond the `axes` without the second-order terms.
+    pub(crate) fn new<'a>(of: impl Iterator<Item = &'a Axis>, axes: &[(Axis, Axis)]) -> Self {
+        Self { axes: axes.iter().map(|(_, plain)| plain.clone()).collect(), tables: of.map(table).collect() }
     }
 
-    /// Those of axes without the second-order terms.
+    /// Scores of axes without the second-order terms.
     pub(crate) fn plain(axes: &[(Axis, Axis)]) -> Self {
-        let plain: Vec<Axis> = axes.iter().map(|(_, plain)| plain.clone()).collect();
-        Self::new(&plain.clone(), plain)
+        Self::new(axes.iter().map(|(_, plain)| plain), axes)
     }
 
     /// The point with scores `u`.
@@ -65,4 +64,11 @@ impl NormalScores {
         let value = value - self.ln_pdf(z, 1.0);
         (value.is_finite() && slope.iter().all(|v| v.is_finite())).then_some(Scored { u, value, slope })
     }
+}
+
+fn table(axis: &Axis) -> Table {
+    let (low, high) = axis.extent();
+    let grid: Vec<f64> = (0..TABLE).map(|k| low + (high - low) * k as f64 / (TABLE - 1) as f64).collect();
+    let log: Vec<f64> = grid.iter().map(|&z| axis.at(z)).collect();
+    Table::new(grid, &log)
 }
