@@ -86,7 +86,7 @@ impl Exploration<'_> {
     /// Draws from the axes' densities `of`, coupled as the plain log-density is.
     fn joint(&self, axes: &[(Axis, Axis)], of: &[Axis]) -> Joint {
         let scores = NormalScores::new(of.iter(), axes);
-        self.joint_of(&self.coupled_draws(&scores))
+        self.coupled_joint(&scores)
     }
 
     fn of_theta(&self, lattice: Option<&Lattice>, axes: &[Axis], joint: Option<&Joint>) -> Vec<Marginal> {

@@ -18,6 +18,7 @@ use crate::evaluated::{Evaluated, effective, log_sum, normalised};
 use crate::executor::map;
 use crate::exploration::Exploration;
 use crate::hyper_marginal::Axis;
+use crate::joint::Joint;
 use crate::mixing::mixing_weights;
 
 /// Slopes and values for each coefficient of the cubic, and the least number of draws: given `θ` the moments are known, so that few draws
@@ -288,17 +289,18 @@ impl Exploration<'_> {
     }
 
     /// Draws of the axes' densities, coupled as the gradients seen say, where that can be believed.
-    pub(crate) fn coupled_draws(&self, scores: &NormalScores) -> ThetaDraws {
+    pub(crate) fn coupled_joint(&self, scores: &NormalScores) -> Joint {
         let coupled = self.draws_of(&self.coupled(scores), scores);
-        match coupled.share >= LEAST_SHARE {
+        let ThetaDraws { zs, weights } = match coupled.share >= LEAST_SHARE {
             true => coupled.draws,
             false => self.draws_of(&Cubic::zero(self.map.mode.len()), scores).draws,
-        }
+        };
+        self.joint_of(&zs, weights)
     }
 
     /// The evaluated draws of weights `own` as a design with the moments of many; as many of them as mixtures have room for.
     fn weighed(&mut self, round: Round, own: &[f64], draws: ThetaDraws, log_integral: f64) -> Evaluated {
-        let joint = self.joint_of(&draws);
+        let joint = self.joint_of(&draws.zs, draws.weights.clone());
         let points: Vec<&[f64]> = round.points.iter().map(|point| point.approximation.theta.as_slice()).collect();
         let mut weights = mixing_weights(&points, own, &joint);
         let room = kept(self.engine.model().nodes() + self.engine.model().rows());

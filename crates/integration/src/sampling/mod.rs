@@ -169,18 +169,18 @@ impl Exploration<'_> {
     /// so that a plane through them serves the other draws.
     pub(crate) fn joint_of_draws(&self, draws: &ThetaDraws, evaluated: &Evaluated, with: bool) -> Joint {
         if !with {
-            return self.joint_of(draws);
+            return self.joint_of(&draws.zs, draws.weights.clone());
         }
         let corrections: Vec<f64> = evaluated.points.iter().map(|p| p.moments.second_order.total()).collect();
         let points: Vec<&[f64]> = evaluated.design.iter().map(|point| point.z.as_slice()).collect();
         let plane = plane(&points, &corrections);
         let at = |z: &[f64]| plane[0] + plane[1..].iter().zip(z).map(|(b, z)| b * z).sum::<f64>();
         let logs: Vec<f64> = draws.zs.iter().zip(&draws.weights).map(|(z, w)| w.ln() + at(z)).collect();
-        self.joint_of(&ThetaDraws { zs: draws.zs.clone(), weights: normalised(&logs) })
+        self.joint_of(&draws.zs, normalised(&logs))
     }
 
-    pub(crate) fn joint_of(&self, draws: &ThetaDraws) -> Joint {
-        Joint::given(draws.zs.iter().map(|z| self.map.theta(z)).collect(), draws.weights.clone())
+    fn joint_of(&self, zs: &[Vec<f64>], weights: Vec<f64>) -> Joint {
+        Joint::given(zs.iter().map(|z| self.map.theta(z)).collect(), weights)
     }
 
     fn log_integral(&self, zs: &[Vec<f64>], logs: &[f64], weights: &[f64]) -> f64 {
