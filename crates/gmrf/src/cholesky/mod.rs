@@ -9,6 +9,7 @@
 //! handed to the parent.
 
 mod assembly;
+mod block_substitution;
 pub(crate) mod dense;
 pub(crate) mod elimination;
 mod kkt;

@@ -1,5 +1,6 @@
 //! Solves with the factor, and what follows from them: conditional means, samples, columns of the covariance.
 
+use super::block_substitution::BlockSubstitution;
 use super::numeric::CholeskyFactor;
 use super::substitution::{Direction, Substitution};
 use crate::error::{GmrfError, expect_length};
@@ -37,9 +38,9 @@ impl CholeskyFactor {
         for (x, &node) in x.iter_mut().zip(&self.symbolic.order) {
             *x = if node < n { b[node] } else { e.map_or(0.0, |e| e[node - n]) };
         }
-        self.substitute(Direction::Forward, x, buffer, 1);
-        self.apply_signs(x, 1);
-        self.substitute(Direction::Backward, x, buffer, 1);
+        self.substitute(Direction::Forward, x, buffer);
+        self.apply_signs(x);
+        self.substitute(Direction::Backward, x, buffer);
         for (x, &node) in x.iter().zip(&self.symbolic.order) {
             if node < n {
                 b[node] = *x;
@@ -62,31 +63,35 @@ impl CholeskyFactor {
             return Ok(());
         }
         let (x, buffer) = work.split_at_mut(total * count);
-        for (x, &node) in x.chunks_exact_mut(count).zip(&self.symbolic.order) {
-            if node < n {
-                x.copy_from_slice(&b[node * count..(node + 1) * count]);
-            } else {
-                x.fill(0.0);
-            }
+        if total == n {
+            self.substitute_block(b, buffer, count);
+            return Ok(());
         }
-        self.substitute(Direction::Forward, x, buffer, count);
-        self.apply_signs(x, count);
-        self.substitute(Direction::Backward, x, buffer, count);
-        for (x, &node) in x.chunks_exact(count).zip(&self.symbolic.order) {
-            if node < n {
-                b[node * count..(node + 1) * count].copy_from_slice(x);
-            }
-        }
+        let (nodes, multipliers) = x.split_at_mut(n * count);
+        nodes.copy_from_slice(b);
+        multipliers.fill(0.0);
+        self.substitute_block(x, buffer, count);
+        b.copy_from_slice(&x[..n * count]);
         Ok(())
     }
 
-    fn substitute(&self, direction: Direction, x: &mut [f64], buffer: &mut [f64], count: usize) {
-        Substitution { symbolic: &self.symbolic, values: &self.values, direction, x, buffer, count }.run();
+    /// Both substitutions of `x`, which holds `count` numbers for each node, nodes before multipliers.
+    fn substitute_block(&self, x: &mut [f64], buffer: &mut [f64], count: usize) {
+        let substitute = |direction, x: &mut [f64], buffer: &mut [f64]| {
+            BlockSubstitution { symbolic: &self.symbolic, values: &self.values, direction, x, buffer, count }.run();
+        };
+        substitute(Direction::Forward, x, buffer);
+        x[self.symbolic.order() * count..].iter_mut().for_each(|x| *x = -*x);
+        substitute(Direction::Backward, x, buffer);
     }
 
-    fn apply_signs(&self, x: &mut [f64], count: usize) {
+    fn substitute(&self, direction: Direction, x: &mut [f64], buffer: &mut [f64]) {
+        Substitution { symbolic: &self.symbolic, values: &self.values, direction, x, buffer }.run();
+    }
+
+    fn apply_signs(&self, x: &mut [f64]) {
         for node in self.symbolic.supernodes.iter().filter(|node| node.multiplier) {
-            x[node.first * count..(node.first + 1) * count].iter_mut().for_each(|x| *x = -*x);
+            x[node.first] = -x[node.first];
         }
     }
 
@@ -106,7 +111,7 @@ impl CholeskyFactor {
             *x = if node < n { z[node] } else { 0.0 };
         }
         self.satisfy_constraints(x);
-        self.substitute(Direction::Backward, x, buffer, 1);
+        self.substitute(Direction::Backward, x, buffer);
         for (x, &node) in x.iter().zip(&self.symbolic.order) {
             if node < n {
                 z[node] = *x;
@@ -128,7 +133,7 @@ impl CholeskyFactor {
         for (v, &node) in v.iter_mut().zip(&self.symbolic.order) {
             *v = if node < n { u[node] } else { 0.0 };
         }
-        self.substitute(Direction::Forward, v, buffer, 1);
+        self.substitute(Direction::Forward, v, buffer);
         self.pull_through_constraints(v);
         for (v, &node) in v.iter().zip(&self.symbolic.order) {
             if node < n {

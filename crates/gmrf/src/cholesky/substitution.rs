@@ -1,12 +1,9 @@
-//! Forward and backward substitution with the panels of the factor, for one right-hand side or many.
+//! Forward and backward substitution of one right-hand side with the panels of the factor.
 
-use faer::linalg::{matmul, triangular_solve};
-use faer::prelude::{Reborrow, ReborrowMut};
-use faer::{Accum, MatMut, MatRef, Par};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::symbolic::SymbolicFactor;
-use super::vector::{dot, dot_four, subtract_columns, subtract_rows_twice};
+use super::vector::{dot, dot_four, subtract_columns};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
@@ -16,7 +13,7 @@ pub(super) enum Direction {
     Backward,
 }
 
-/// A substitution in progress: `x` holds `count` values for each position, in elimination order.
+/// A substitution in progress: `x` in elimination order.
 pub(super) struct Substitution<'a> {
     pub(super) symbolic: &'a SymbolicFactor,
     pub(super) values: &'a [f64],
@@ -24,11 +21,7 @@ pub(super) struct Substitution<'a> {
     pub(super) x: &'a mut [f64],
     /// Room for the rows of one supernode.
     pub(super) buffer: &'a mut [f64],
-    pub(super) count: usize,
 }
-
-/// Multiplications of one supernode from which products by faer beat the vector loops.
-const LARGE: usize = 60_000;
 
 impl Substitution<'_> {
     pub(super) fn run(self) {
@@ -41,81 +34,151 @@ impl WithSimd for Substitution<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { symbolic, values, direction, x, buffer, count } = self;
-        let last = symbolic.supernodes.len().wrapping_sub(1);
+        let Self { symbolic, values, direction, x, buffer } = self;
+        let (last, forwards) = (symbolic.supernodes.len().wrapping_sub(1), direction == Direction::Forward);
         // a loop, not a closure: closures are compiled without the vector instructions
         for k in 0..symbolic.supernodes.len() {
-            let node = &symbolic.supernodes[if direction == Direction::Forward { k } else { last - k }];
+            let node = &symbolic.supernodes[if forwards { k } else { last - k }];
             let panel = &values[node.values_start..node.values_start + node.height() * node.width];
-            let rows = symbolic.rows_below(node);
-            let (before, below) = x.split_at_mut((node.first + node.width) * count);
-            let own = &mut before[node.first * count..];
             let offset = node.first + node.width;
-            let forwards = direction == Direction::Forward;
-            if count == 1 {
-                // the rows of one right-hand side are worked on in one piece
-                let (head, tail) = buffer[..node.height()].split_at_mut(node.width);
-                head.copy_from_slice(own);
-                if forwards {
-                    tail.fill(0.0);
-                    forward_one(simd, panel, node.width, &mut buffer[..node.height()]);
-                    for (&row, b) in rows.iter().zip(&buffer[node.width..node.height()]) {
-                        below[row as usize - offset] += b;
-                    }
-                } else {
-                    for (&row, b) in rows.iter().zip(tail) {
-                        *b = below[row as usize - offset];
-                    }
-                    backward_one(simd, panel, node.width, &mut buffer[..node.height()]);
-                }
-                own.copy_from_slice(&buffer[..node.width]);
-                continue;
-            }
-            let buffer = &mut buffer[..node.below * count];
-            if forwards {
-                // right-hand sides with few entries leave most of the tree alone
-                if own.iter().all(|&x| x == 0.0) {
-                    continue;
-                }
-                buffer.fill(0.0);
-                forward(simd, panel, own, buffer, count);
-                for (&row, from) in rows.iter().zip(buffer.chunks_exact(count)) {
-                    add_row(&mut below[(row as usize - offset) * count..][..count], from);
-                }
-            } else {
-                for (&row, to) in rows.iter().zip(buffer.chunks_exact_mut(count)) {
-                    copy_row(to, &below[(row as usize - offset) * count..][..count]);
-                }
-                backward(simd, panel, own, buffer, count);
+            let (before, below) = x.split_at_mut(offset);
+            let mut panel =
+                Panel { values: panel, rows: symbolic.rows_below(node), offset, own: &mut before[node.first..], below };
+            match node.width {
+                1 => panel.narrow::<1>(forwards),
+                2 => panel.narrow::<2>(forwards),
+                3 => panel.narrow::<3>(forwards),
+                4 => panel.narrow::<4>(forwards),
+                5 => panel.narrow::<5>(forwards),
+                6 => panel.narrow::<6>(forwards),
+                7 => panel.narrow::<7>(forwards),
+                8 => panel.narrow::<8>(forwards),
+                _ => panel.wide(simd, forwards, &mut buffer[..node.height()]),
             }
         }
     }
 }
 
-/// Numbers that are copied at once: rows of right-hand sides are short, and a call for each would cost more than its copy.
-const PIECE: usize = 8;
-
+/// The numbers of each of `W` columns below their diagonal block, in fours, and what is left over.
 #[inline(always)]
-fn copy_row(to: &mut [f64], from: &[f64]) {
-    let ((to, to_tail), (from, from_tail)) = (to.as_chunks_mut::<PIECE>(), from.as_chunks::<PIECE>());
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
+fn columns<const W: usize>(panel: &[f64]) -> ([&[[f64; 4]]; W], [&[f64]; W]) {
+    let height = panel.len() / W;
+    let (mut fours, mut rest) = ([&[] as &[[f64; 4]]; W], [&[] as &[f64]; W]);
+    for j in 0..W {
+        (fours[j], rest[j]) = panel[j * height + W..(j + 1) * height].as_chunks::<4>();
     }
-    for (to, from) in to_tail.iter_mut().zip(from_tail) {
-        *to = *from;
-    }
+    (fours, rest)
 }
 
-#[inline(always)]
-fn add_row(to: &mut [f64], from: &[f64]) {
-    let ((to, to_tail), (from, from_tail)) = (to.as_chunks_mut::<PIECE>(), from.as_chunks::<PIECE>());
-    for (to, from) in to.iter_mut().zip(from) {
-        for k in 0..PIECE {
-            to[k] += from[k];
+/// A supernode and what it works on.
+struct Panel<'a> {
+    values: &'a [f64],
+    rows: &'a [u32],
+    /// The position of the first of `below`.
+    offset: usize,
+    own: &'a mut [f64],
+    below: &'a mut [f64],
+}
+
+impl Panel<'_> {
+    /// The rows below are worked on in one piece.
+    #[inline(always)]
+    fn wide<S: Simd>(&mut self, simd: S, forwards: bool, buffer: &mut [f64]) {
+        let (head, tail) = buffer.split_at_mut(self.own.len());
+        head.copy_from_slice(self.own);
+        if forwards {
+            tail.fill(0.0);
+            forward_one(simd, self.values, self.own.len(), buffer);
+            for (&row, b) in self.rows.iter().zip(&buffer[self.own.len()..]) {
+                self.below[row as usize - self.offset] += b;
+            }
+        } else {
+            for (&row, b) in self.rows.iter().zip(tail) {
+                *b = self.below[row as usize - self.offset];
+            }
+            backward_one(simd, self.values, self.own.len(), buffer);
+        }
+        self.own.copy_from_slice(&buffer[..self.own.len()]);
+    }
+
+    /// `W` columns, which stay in registers, and each row below where it lies.
+    #[inline(always)]
+    fn narrow<const W: usize>(&mut self, forwards: bool) {
+        if forwards { self.forward::<W>() } else { self.backward::<W>() }
+    }
+
+    #[inline(always)]
+    fn forward<const W: usize>(&mut self) {
+        let height = W + self.rows.len();
+        let mut own = [0.0; W];
+        own.copy_from_slice(&self.own[..W]);
+        for j in 0..W {
+            let column = &self.values[j * height..j * height + W];
+            own[j] /= column[j];
+            for i in j + 1..W {
+                own[i] -= column[i] * own[j];
+            }
+        }
+        self.own[..W].copy_from_slice(&own);
+        let (fours, rest) = columns::<W>(self.values);
+        let (rows, last) = self.rows.as_chunks::<4>();
+        for (k, rows) in rows.iter().enumerate() {
+            let mut sums = [0.0; 4];
+            for j in 0..W {
+                let column = fours[j][k];
+                for l in 0..4 {
+                    sums[l] += column[l] * own[j];
+                }
+            }
+            for l in 0..4 {
+                self.below[rows[l] as usize - self.offset] -= sums[l];
+            }
+        }
+        for (k, &row) in last.iter().enumerate() {
+            let mut sum = 0.0;
+            for j in 0..W {
+                sum += rest[j][k] * own[j];
+            }
+            self.below[row as usize - self.offset] -= sum;
         }
     }
-    for (to, from) in to_tail.iter_mut().zip(from_tail) {
-        *to += from;
+
+    #[inline(always)]
+    fn backward<const W: usize>(&mut self) {
+        let height = W + self.rows.len();
+        let (fours, rest) = columns::<W>(self.values);
+        let (rows, last) = self.rows.as_chunks::<4>();
+        let mut sums = [[0.0; 4]; W];
+        for (k, rows) in rows.iter().enumerate() {
+            let mut x = [0.0; 4];
+            for l in 0..4 {
+                x[l] = self.below[rows[l] as usize - self.offset];
+            }
+            for j in 0..W {
+                let column = fours[j][k];
+                for l in 0..4 {
+                    sums[j][l] += column[l] * x[l];
+                }
+            }
+        }
+        let mut own = [0.0; W];
+        for j in 0..W {
+            own[j] = self.own[j] - ((sums[j][0] + sums[j][1]) + (sums[j][2] + sums[j][3]));
+        }
+        for (k, &row) in last.iter().enumerate() {
+            let x = self.below[row as usize - self.offset];
+            for j in 0..W {
+                own[j] -= rest[j][k] * x;
+            }
+        }
+        for j in (0..W).rev() {
+            let column = &self.values[j * height..j * height + W];
+            for i in j + 1..W {
+                own[j] -= column[i] * own[i];
+            }
+            own[j] /= column[j];
+        }
+        self.own[..W].copy_from_slice(&own);
     }
 }
 
@@ -189,72 +252,5 @@ fn backward_one<S: Simd>(simd: S, panel: &[f64], width: usize, x: &mut [f64]) {
             own[j] *= inverse[j];
         }
         end = k;
-    }
-}
-
-/// `own ← L_JJ⁻¹ own`, `buffer −= L_RJ own`.
-#[inline(always)]
-fn forward<S: Simd>(simd: S, panel: &[f64], own: &mut [f64], buffer: &mut [f64], count: usize) {
-    let (width, below) = (own.len() / count, buffer.len() / count);
-    let height = width + below;
-    if height * width * count > LARGE {
-        let (l_jj, l_rj) = MatRef::from_column_major_slice(panel, height, width).split_at_row(width);
-        let mut own = MatMut::from_row_major_slice_mut(own, width, count);
-        triangular_solve::solve_lower_triangular_in_place(l_jj, own.rb_mut(), Par::Seq);
-        let buffer = MatMut::from_row_major_slice_mut(buffer, below, count);
-        matmul::matmul(buffer, Accum::Add, l_rj, own.rb(), -1.0, Par::Seq);
-    } else {
-        for k in 0..width {
-            let (done, rest) = own.split_at_mut(k * count);
-            let target = &mut rest[..count];
-            subtract_columns(simd, target, (done, count), k, |j| panel[j * height + k]);
-            let inverse = 1.0 / panel[k * height + k];
-            target.iter_mut().for_each(|x| *x *= inverse);
-        }
-        let own = &own[..width * count];
-        let mut i = 0;
-        while i + 2 <= below {
-            let (first, rest) = buffer[i * count..].split_at_mut(count);
-            let factors = (&panel[width + i..], &panel[width + i + 1..], height);
-            subtract_rows_twice(simd, (first, &mut rest[..count]), (own, width), factors);
-            i += 2;
-        }
-        if i < below {
-            subtract_columns(simd, &mut buffer[i * count..], (own, count), width, |k| panel[k * height + width + i]);
-        }
-    }
-}
-
-/// `own ← L_JJ⁻ᵀ (own − L_RJᵀ buffer)`.
-#[inline(always)]
-fn backward<S: Simd>(simd: S, panel: &[f64], own: &mut [f64], buffer: &[f64], count: usize) {
-    let (width, below) = (own.len() / count, buffer.len() / count);
-    let height = width + below;
-    if height * width * count > LARGE {
-        let (l_jj, l_rj) = MatRef::from_column_major_slice(panel, height, width).split_at_row(width);
-        let mut own = MatMut::from_row_major_slice_mut(own, width, count);
-        let buffer = MatRef::from_row_major_slice(buffer, below, count);
-        matmul::matmul(own.rb_mut(), Accum::Add, l_rj.transpose(), buffer, -1.0, Par::Seq);
-        triangular_solve::solve_upper_triangular_in_place(l_jj.transpose(), own, Par::Seq);
-    } else {
-        let column = |k: usize| &panel[k * height + width..(k + 1) * height];
-        let mut k = 0;
-        while k + 2 <= width && below > 0 {
-            let (first, rest) = own[k * count..].split_at_mut(count);
-            subtract_rows_twice(simd, (first, &mut rest[..count]), (buffer, below), (column(k), column(k + 1), 1));
-            k += 2;
-        }
-        if k < width && below > 0 {
-            let last = column(k);
-            subtract_columns(simd, &mut own[k * count..], (buffer, count), below, |i| last[i]);
-        }
-        for k in (0..width).rev() {
-            let column = &panel[k * height..(k + 1) * height];
-            let (head, later) = own.split_at_mut((k + 1) * count);
-            let target = &mut head[k * count..];
-            subtract_columns(simd, target, (later, count), width - k - 1, |j| column[k + 1 + j]);
-            let inverse = 1.0 / column[k];
-            target.iter_mut().for_each(|x| *x *= inverse);
-        }
     }
 }

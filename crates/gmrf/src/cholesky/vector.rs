@@ -90,57 +90,6 @@ fn add_one<S: Simd>(simd: S, target: &mut [f64], a: &[f64], factor: f64) {
     }
 }
 
-/// `first −= Σ_k a_k r_k` and `second −= Σ_k b_k r_k` over `count` rows `r_k` of `base`, each as long as the targets, which stay in
-/// registers; the factors lie `stride` apart.
-#[inline(always)]
-pub(crate) fn subtract_rows_twice<S: Simd>(
-    simd: S,
-    (first, second): (&mut [f64], &mut [f64]),
-    (base, count): (&[f64], usize),
-    (a, b, stride): (&[f64], &[f64], usize),
-) {
-    let length = first.len();
-    let (first, first_tail) = S::as_mut_simd_f64s(first);
-    let (second, second_tail) = S::as_mut_simd_f64s(second);
-    let vectors = first.len();
-    let mut v = 0;
-    while v + 4 <= vectors {
-        let (mut p, mut q, mut r, mut s) = (first[v], first[v + 1], first[v + 2], first[v + 3]);
-        let (mut t, mut u, mut w, mut x) = (second[v], second[v + 1], second[v + 2], second[v + 3]);
-        for k in 0..count {
-            let (f, g) = (simd.splat_f64s(-a[k * stride]), simd.splat_f64s(-b[k * stride]));
-            let row = &S::as_simd_f64s(&base[k * length..(k + 1) * length]).0[v..v + 4];
-            (p, q) = (simd.mul_add_e_f64s(f, row[0], p), simd.mul_add_e_f64s(f, row[1], q));
-            (r, s) = (simd.mul_add_e_f64s(f, row[2], r), simd.mul_add_e_f64s(f, row[3], s));
-            (t, u) = (simd.mul_add_e_f64s(g, row[0], t), simd.mul_add_e_f64s(g, row[1], u));
-            (w, x) = (simd.mul_add_e_f64s(g, row[2], w), simd.mul_add_e_f64s(g, row[3], x));
-        }
-        (first[v], first[v + 1], first[v + 2], first[v + 3]) = (p, q, r, s);
-        (second[v], second[v + 1], second[v + 2], second[v + 3]) = (t, u, w, x);
-        v += 4;
-    }
-    while v < vectors {
-        let (mut p, mut t) = (first[v], second[v]);
-        for k in 0..count {
-            let row = S::as_simd_f64s(&base[k * length..(k + 1) * length]).0[v];
-            p = simd.mul_add_e_f64s(simd.splat_f64s(-a[k * stride]), row, p);
-            t = simd.mul_add_e_f64s(simd.splat_f64s(-b[k * stride]), row, t);
-        }
-        (first[v], second[v]) = (p, t);
-        v += 1;
-    }
-    let tail = first_tail.len();
-    if tail > 0 {
-        for k in 0..count {
-            let row = &base[(k + 1) * length - tail..(k + 1) * length];
-            for ((p, t), x) in first_tail.iter_mut().zip(second_tail.iter_mut()).zip(row) {
-                *p -= a[k * stride] * x;
-                *t -= b[k * stride] * x;
-            }
-        }
-    }
-}
-
 /// `Σ aᵢ bᵢ` of vectors of one length.
 #[inline(always)]
 pub(crate) fn dot<S: Simd>(simd: S, a: &[f64], b: &[f64]) -> f64 {
@@ -187,7 +136,7 @@ fn dot_tail(a: &[f64], b: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{dot, dot_four, subtract_columns, subtract_columns_twice, subtract_rows_twice};
+    use super::{dot, dot_four, subtract_columns, subtract_columns_twice};
     use pulp::{Arch, Simd, WithSimd};
 
     struct Check {
@@ -214,20 +163,6 @@ mod tests {
             for i in 0..self.length {
                 let sum: f64 = (0..self.count).map(|k| (2.0 - k as f64) * base[k * stride + i]).sum();
                 assert!((first[i] - target[i]).abs() < 1e-13 && (second[i] - (start[i] - sum)).abs() < 1e-13);
-            }
-            let rows: Vec<f64> = (0..self.length * self.count).map(|i| (i as f64).sin()).collect();
-            let (mut first, mut second) = (start.clone(), start.clone());
-            let scales: Vec<f64> = (0..2 * self.count).map(|k| 0.3 * k as f64 - 1.0).collect();
-            if self.count > 0 {
-                let factors = (scales.as_slice(), &scales[1..], 2);
-                subtract_rows_twice(simd, (&mut first, &mut second), (&rows, self.count), factors);
-            }
-            for i in 0..self.length {
-                let sum = |shift: usize| -> f64 {
-                    (0..self.count).map(|k| scales[2 * k + shift] * rows[k * self.length + i]).sum()
-                };
-                assert!((first[i] - (start[i] - sum(0))).abs() < 1e-13);
-                assert!((second[i] - (start[i] - sum(1))).abs() < 1e-13);
             }
             let (mut first, mut second) = (start.clone(), start.clone());
             subtract_columns_twice(simd, (&mut first, &mut second), (&base, stride), self.count, factors);
