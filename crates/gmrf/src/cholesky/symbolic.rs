@@ -86,7 +86,7 @@ impl SymbolicFactor {
         let Some(nodes) = known else { return Self::analyze(pattern, constraints) };
         expect_length("constraints", pattern.order(), constraints.order())?;
         let order = with_multipliers(nodes, constraints)?;
-        Self::analyze_ordered(pattern, constraints, order, crate::memory::physical())
+        Self::analyze_ordered(pattern, constraints, (order, None), crate::memory::physical())
     }
 
     /// Analyses `pattern` under `constraints` in the given ordering, for a factor that fits the memory of this machine.
@@ -112,19 +112,23 @@ impl SymbolicFactor {
         limit: usize,
     ) -> Result<Arc<Self>, GmrfError> {
         expect_length("constraints", pattern.order(), constraints.order())?;
-        let order = elimination_order(pattern, constraints, ordering)?;
-        Self::analyze_ordered(pattern, constraints, order, limit)
+        let adjacency = Adjacency::from_entries(pattern.order(), pattern.entries());
+        let order = elimination_order(&adjacency, constraints, ordering)?;
+        Self::analyze_ordered(pattern, constraints, (order, Some(adjacency)), limit)
     }
 
+    /// `nodes` are the neighbours of the nodes alone, where they are known.
     fn analyze_ordered(
         pattern: &Arc<SparsityPattern>,
         constraints: &LinearConstraints,
-        EliminationOrder { order, trailing }: EliminationOrder,
+        (EliminationOrder { order, trailing }, nodes): (EliminationOrder, Option<Adjacency>),
         limit: usize,
     ) -> Result<Arc<Self>, GmrfError> {
         check_support(constraints, &trailing)?;
         let kkt = Kkt { pattern, constraints, trailing: &trailing };
-        let adjacency = Adjacency::from_entries(order.len(), kkt.entries());
+        // without constraints there is nothing but nodes
+        let known = nodes.filter(|_| constraints.is_empty());
+        let adjacency = known.unwrap_or_else(|| Adjacency::from_entries(order.len(), kkt.entries()));
         let n = pattern.order();
         let Partition { columns, starts } = {
             let tree = EliminationTree::new(&adjacency, &order, &inverse(&order));

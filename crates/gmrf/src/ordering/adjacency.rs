@@ -59,4 +59,41 @@ impl Adjacency {
         }
         Self { starts, neighbours }
     }
+    /// Nodes of at most one neighbour among those that are left, in the order in which they are taken away, and the nodes that stay,
+    /// each of which has two neighbours or more among them.
+    #[cfg(feature = "metis")]
+    pub(crate) fn peeled(&self) -> (Vec<usize>, Vec<usize>) {
+        let mut degrees: Vec<usize> = (0..self.order()).map(|i| self.degree(i)).collect();
+        let mut taken: Vec<usize> = (0..self.order()).filter(|&i| degrees[i] <= 1).collect();
+        let mut gone = vec![false; self.order()];
+        taken.iter().for_each(|&i| gone[i] = true);
+        let mut next = 0;
+        while next < taken.len() {
+            for &k in self.of(taken[next]) {
+                let k = k as usize;
+                degrees[k] -= 1;
+                if !gone[k] && degrees[k] <= 1 {
+                    gone[k] = true;
+                    taken.push(k);
+                }
+            }
+            next += 1;
+        }
+        (taken, (0..self.order()).filter(|&i| !gone[i]).collect())
+    }
+}
+
+#[cfg(all(test, feature = "metis"))]
+mod tests {
+    use super::Adjacency;
+
+    #[test]
+    fn trees_are_peeled_and_cycles_stay() {
+        // a triangle 0-1-2 with the path 2-3-4, a pair 5-6, and node 7 alone
+        let edges = [(1, 0), (2, 1), (2, 0), (3, 2), (4, 3), (6, 5)];
+        let (taken, core) = Adjacency::from_entries(8, edges.into_iter()).peeled();
+        assert_eq!((taken, core), (vec![4, 5, 6, 7, 3], vec![0, 1, 2]));
+        let (taken, core) = Adjacency::from_entries(3, edges.into_iter().take(3)).peeled();
+        assert!(taken.is_empty() && core.len() == 3);
+    }
 }

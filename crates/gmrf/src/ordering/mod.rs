@@ -39,22 +39,21 @@ pub(crate) struct EliminationOrder {
     pub(crate) trailing: Vec<usize>,
 }
 
-/// The order of elimination of `pattern` under `constraints`.
+/// The order of elimination of nodes with these neighbours under `constraints`.
 ///
 /// # Errors
 /// [`GmrfError::RedundantConstraint`] for a constraint that the others imply.
 pub(crate) fn elimination_order(
-    pattern: &SparsityPattern,
+    adjacency: &Adjacency,
     constraints: &LinearConstraints,
     ordering: Ordering,
 ) -> Result<EliminationOrder, GmrfError> {
-    let adjacency = || Adjacency::from_entries(pattern.order(), pattern.entries());
     let nodes = match ordering {
-        Ordering::Natural => (0..pattern.order()).collect(),
-        Ordering::MinimumDegree => minimum_degree::minimum_degree(&adjacency())?,
-        Ordering::ReverseCuthillMcKee => reverse_cuthill_mckee::reverse_cuthill_mckee(&adjacency()),
-        Ordering::NestedDissection => dense_last(&adjacency(), dissected)?,
-        Ordering::Automatic => cheapest(&adjacency())?,
+        Ordering::Natural => (0..adjacency.order()).collect(),
+        Ordering::MinimumDegree => minimum_degree::minimum_degree(adjacency)?,
+        Ordering::ReverseCuthillMcKee => reverse_cuthill_mckee::reverse_cuthill_mckee(adjacency),
+        Ordering::NestedDissection => dense_last(adjacency, dissected)?,
+        Ordering::Automatic => cheapest(adjacency)?,
     };
     with_multipliers(nodes, constraints)
 }
@@ -126,9 +125,21 @@ fn cheapest(adjacency: &Adjacency) -> Result<Vec<usize>, GmrfError> {
     Ok(best.1)
 }
 
+/// Trees are eliminated from their leaves without fill; METIS orders what is left.
 #[cfg(feature = "metis")]
 fn dissected(adjacency: &Adjacency) -> Result<Vec<usize>, GmrfError> {
-    nested_dissection::nested_dissection(adjacency).map_or_else(|| minimum_degree::minimum_degree(adjacency), Ok)
+    let (mut order, core) = adjacency.peeled();
+    if order.is_empty() {
+        return nested_dissection::nested_dissection(adjacency)
+            .map_or_else(|| minimum_degree::minimum_degree(adjacency), Ok);
+    }
+    if !core.is_empty() {
+        let rest = adjacency.restricted(&core);
+        let rest =
+            nested_dissection::nested_dissection(&rest).map_or_else(|| minimum_degree::minimum_degree(&rest), Ok)?;
+        order.extend(rest.into_iter().map(|k| core[k]));
+    }
+    Ok(order)
 }
 
 #[cfg(not(feature = "metis"))]
