@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use laplace::{Approximation, Determinant, LaplaceError, LatentGaussianModel, Moment, Moments, Workspace};
+use laplace::{Approximation, Determinant, Held, LaplaceError, LatentGaussianModel, Moment, Moments, Workspace};
 
 use crate::error::IntegrationError;
 use crate::evaluated::Evaluated;
@@ -94,7 +94,8 @@ impl Profiles {
         requested: &Requested,
     ) -> Result<Self, LaplaceError> {
         let (nodes, way) = (&requested.nodes, (VALUES.as_slice(), requested.determinant));
-        let mut logs = approximation.conditional_profiles(model, workspace, nodes, way)?.concat();
+        let held: Vec<Held> = nodes.iter().copied().map(Held::Node).collect();
+        let mut logs = approximation.conditional_profiles(model, workspace, &held, way)?.concat();
         for (log, t) in logs.iter_mut().zip(VALUES.iter().cycle()) {
             *log = log.max(0.5 * t * t - FLOOR);
         }

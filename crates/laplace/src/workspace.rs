@@ -68,7 +68,7 @@ pub struct Workspace {
     pub(crate) expectation: Vec<Option<Expectation>>,
     /// Room of the exact third-order sums, once they were formed.
     pub(crate) one_loop: OneLoop,
-    /// Once a node was held away from the mode.
+    /// Once a node or a predictor was held away from the mode.
     pub(crate) conditional: Option<Box<Conditional>>,
 }
 
@@ -131,6 +131,11 @@ impl Workspace {
         let mut variances = vec![0.0; self.x.len()];
         self.inverse.fill_variances(&mut variances)?;
         Ok(variances)
+    }
+
+    /// The mode and the Gaussian's variance of the linear predictor of a row, of the approximation that was evaluated last.
+    pub fn predictor(&self, row: usize) -> (f64, f64) {
+        (self.eta[row], self.predictor_variance[row])
     }
 
     /// Whether factor, selected inverse and complete corrections use the threads of the caller's rayon pool; results are the same bits.

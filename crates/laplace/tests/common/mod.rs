@@ -172,6 +172,8 @@ impl LatentModel for Coefficients {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
     Gaussian,
+    /// With unit variance and fixed, without saying that it is Gaussian.
+    Unsaid,
     Poisson,
     Bernoulli,
 }
@@ -226,6 +228,7 @@ impl Likelihood for Family {
                     (t.value[k], t.first[k], t.second[k]) = (0.5 - 0.5 * tau * r * r, tau * r, -tau);
                     [0.5 * (theta[0] - (2.0 * std::f64::consts::PI).ln()) - 0.5 * tau * r * r, tau * r, -tau, 0.0, 0.0]
                 }
+                Kind::Unsaid => [-0.5 * (y - eta) * (y - eta), y - eta, -1.0, 0.0, 0.0],
                 Kind::Poisson => {
                     let mean = eta.exp();
                     [y * eta - mean - libm::lgamma(y + 1.0), y - mean, -mean, -mean, -mean]
