@@ -133,11 +133,6 @@ impl Workspace {
         Ok(variances)
     }
 
-    /// The mode and the Gaussian's variance of the linear predictor of a row, of the approximation that was evaluated last.
-    pub fn predictor(&self, row: usize) -> (f64, f64) {
-        (self.eta[row], self.predictor_variance[row])
-    }
-
     /// Whether factor, selected inverse and complete corrections use the threads of the caller's rayon pool; results are the same bits.
     pub fn set_parallelism(&mut self, parallelism: Parallelism) {
         self.parallelism = parallelism;

@@ -56,7 +56,7 @@ const CONTRACTION: f64 = 0.1;
 const MOST_STEPS: usize = 60;
 /// `κ` in units of the precision of what is held, tried in this order.
 const STIFFENINGS: [f64; 4] = [0.0, 1.0, 100.0, 1e4];
-/// A variance `aᵀΣa` below this share of `(Σ|a_j|σ_j)²` is what rounding leaves where constraints fix a predictor.
+/// A variance below this share of what it would be if all nodes of the row were one is what rounding leaves where constraints fix a predictor.
 const FIXED: f64 = 1e-13;
 /// A row moves with what is held alone where less than this share of its variance is left.
 const ALONE: f64 = 1e-9;
@@ -177,6 +177,20 @@ impl Approximation {
 }
 
 impl Workspace {
+    /// The mode and the Gaussian's variance of the linear predictor of a row, 0 where constraints fix it, of the approximation that was
+    /// evaluated last.
+    pub fn predictor(&self, row: usize) -> (f64, f64) {
+        let variance = self.predictor_variance[row];
+        (self.eta[row], if self.is_fixed(self.design.row(row), variance) { 0.0 } else { variance })
+    }
+
+    /// Whether a variance `aᵀΣa` is rounding against `(Σ|a_j|σ_j)²`.
+    fn is_fixed(&self, (nodes, values): (&[usize], &[f64]), variance: f64) -> bool {
+        let sd = |&node: &usize| self.inverse.entry(node, node).map_or(0.0, |variance| variance.max(0.0).sqrt());
+        let greatest: f64 = nodes.iter().zip(values).map(|(node, a)| a.abs() * sd(node)).sum();
+        variance <= FIXED * greatest * greatest
+    }
+
     fn restore(&mut self, kept: &Conditional) {
         self.x.copy_from_slice(&kept.x);
         self.eta.copy_from_slice(&kept.eta);
@@ -194,7 +208,7 @@ impl Workspace {
         walk.fill(&mut kept.column);
         self.factor.solve_in_place(&mut kept.column, &mut self.solve)?;
         let variance = walk.product(&kept.column);
-        if variance <= FIXED * self.greatest_variance(&walk) {
+        if self.is_fixed(walk.entries, variance) {
             return Ok(logs);
         }
         walk.sd = variance.sqrt();
@@ -217,13 +231,6 @@ impl Workspace {
             }
         }
         Ok(logs)
-    }
-
-    /// `(Σ|a_j|σ_j)²`, the variance of what is held if all nodes of `a` were one.
-    fn greatest_variance(&self, walk: &Walk<'_>) -> f64 {
-        let pattern = walk.model.symbolic().pattern();
-        let sd = |&node: &usize| self.inverse.values()[pattern.column_start(node)].max(0.0).sqrt();
-        walk.entries.0.iter().zip(walk.entries.1).map(|(node, a)| a.abs() * sd(node)).sum::<f64>().powi(2)
     }
 
     /// `log` of the density at `t` over that at the mode, from the others' mode at the value `at`.
