@@ -261,6 +261,7 @@ impl Marginal {
     pub fn mode(&self) -> f64 {
         match self {
             Self::Mixture(parts) if parts.len() == 1 && parts[0].1.sd() == 0.0 => parts[0].1.mean(),
+            Self::Mapped(base, map @ Map::Affine { .. }) => map.apply(base.mode()),
             Self::Mapped(base, map) => {
                 let density = |t: f64| base.pdf(t).ln() - map.derivative(t).abs().ln();
                 map.apply(greatest(&density, base.quantile(5e-4), base.quantile(1.0 - 5e-4)))
