@@ -336,3 +336,32 @@ fn of_low_counts_fitted_values_by_laplace_are_nearer_to_quadrature_than_by_simpl
         assert!(after.1 < before.1, "{row}: {before:?} {after:?}");
     }
 }
+
+#[test]
+fn linear_predictors_that_a_bounded_link_lets_nobody_hold_are_left_to_the_expansion_with_a_warning() {
+    // counts of zero with an identity link: the others' modes lie on their bounds
+    let y: Vec<f64> = (0..40_u32).map(|i| f64::from((i * 7919 + 117_074) % 1009 % 97 * 4 / 97)).collect();
+    let x: Vec<f64> = (0..40).map(|i| f64::from(i % 7) / 3.0 - 1.0).collect();
+    let g: Vec<f64> = (0..40).map(|i| f64::from(i / 5)).collect();
+    let table = Table::new().with_numeric("y", &y).and_then(|t| t.with_numeric("x", &x)).unwrap();
+    let table = table.with_numeric("g", &g).unwrap();
+    let effect = Effect::new("g", "iid").option("precision", "pc.prec(1, 0.01)");
+    let model = ModelBuilder::new("y", "poisson").link("identity").fixed("x").effect(effect).approximation("laplace");
+    let without = model.clone().laplace_predictors(false).fit(&table).unwrap();
+    let fit = model.fit(&table).unwrap();
+    let unheld = &fit.posterior().diagnostics.unheld_predictors;
+    assert!(!unheld.is_empty() && unheld.len() < y.len(), "{unheld:?}");
+    let warning = fit.warnings().into_iter().find(|warning| warning.contains("could not be held")).unwrap();
+    let first = format!("{} linear predictors, the first that of row {},", unheld.len(), unheld[0] + 1);
+    assert!(warning.starts_with(&first), "{warning}");
+    for (row, (own, expanded)) in fit.linear_predictor().iter().zip(without.linear_predictor()).enumerate() {
+        assert_eq!(is_tabulated(own), !unheld.contains(&row));
+        assert!((own.mean() - expanded.mean()).abs() < 0.1 * expanded.sd(), "{row}");
+    }
+    // and no point of the design is lost for it
+    assert!(
+        fit.posterior().diagnostics.failed_points.is_empty()
+            && without.posterior().diagnostics.failed_points.is_empty()
+    );
+    assert_eq!(fit.posterior().nodes, without.posterior().nodes);
+}

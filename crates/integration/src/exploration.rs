@@ -300,6 +300,7 @@ impl Exploration<'_> {
             mode_converged: self.mode.converged,
             replaced_directions: self.map.replaced.clone(),
             failed_points: std::mem::take(&mut self.failed),
+            unheld_predictors: self.unheld_predictors(evaluated, &found.mixing),
             truncated: self.truncated,
             moved: found.moved,
             second_order_share: shares.fold(0.0, f64::max),

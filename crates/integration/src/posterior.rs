@@ -134,6 +134,9 @@ pub struct Diagnostics {
     pub replaced_directions: Vec<usize>,
     /// Design points that could not be evaluated, with the reason.
     pub failed_points: Vec<(Vec<f64>, String)>,
+    /// Rows whose linear predictors the rung `laplace` could not hold far enough from their modes, as where a link bounds other rows: they have
+    /// the moments of the expansion.
+    pub unheld_predictors: Vec<usize>,
     /// Whether the grid was cut before the density had fallen everywhere.
     pub truncated: bool,
     /// Whether the design was moved to the weighted mean of `θ`.

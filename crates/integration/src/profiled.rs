@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use laplace::{Approximation, LaplaceError, LatentGaussianModel, Moment, Moments, Workspace};
+use laplace::{Approximation, Held, LaplaceError, LatentGaussianModel, Moment, Moments, Workspace};
 
 use crate::evaluated::Evaluated;
 use crate::executor::map;
 use crate::exploration::{Exploration, NEGLIGIBLE_WEIGHT};
 use crate::marginal::{Marginal, Table};
-use crate::requested::Requested;
+use crate::requested::{Requested, Source};
 use crate::spline::CubicSpline;
 
 /// Where something is held, in the Gaussian's standard deviations; the correction is 0 at 0. A skewed density may be twice as wide as its
@@ -31,7 +31,7 @@ const CHUNK: usize = 64;
 #[derive(Debug, Clone)]
 pub struct Profiles {
     requested: Arc<Requested>,
-    /// One after the other what is held, at [`VALUES`].
+    /// One after the other what is held, at [`VALUES`]; NaN for a linear predictor that could not be held there.
     logs: Vec<f64>,
     /// Mean and standard deviation of each one's Gaussian.
     gaussians: Vec<(f64, f64)>,
@@ -47,10 +47,17 @@ impl Profiles {
         let mut logs = Vec::with_capacity(requested.count() * VALUES.len());
         for (held, determinant) in requested.held() {
             let profiles = approximation.conditional_profiles(model, workspace, &held, (&VALUES, determinant))?;
-            logs.extend(profiles.into_iter().flatten());
+            for (held, profile) in held.iter().zip(profiles) {
+                match (held, profile) {
+                    // its moments are those of the expansion then, as a node's are not: nothing would be left of what was asked for
+                    (Held::Predictor(_), Err(LaplaceError::NoMode { .. })) => logs.extend([f64::NAN; VALUES.len()]),
+                    (_, profile) => logs.extend(profile?),
+                }
+            }
         }
         for (log, t) in logs.iter_mut().zip(VALUES.iter().cycle()) {
-            *log = log.max(0.5 * t * t - FLOOR);
+            let floor = 0.5 * t * t - FLOOR;
+            *log = if *log < floor { floor } else { *log };
         }
         Ok(Self { requested, logs, gaussians: Vec::new() })
     }
@@ -91,10 +98,19 @@ impl Profiles {
         }
     }
 
-    /// The density of what is held as the `k`th; none where it is fixed.
+    fn logs(&self, k: usize) -> &[f64] {
+        &self.logs[k * VALUES.len()..(k + 1) * VALUES.len()]
+    }
+
+    /// Whether what is held as the `k`th could not be.
+    fn is_missing(&self, k: usize) -> bool {
+        self.logs(k)[0].is_nan()
+    }
+
+    /// The density of what is held as the `k`th; none where it is fixed or missing.
     fn density(&self, k: usize) -> Option<Density> {
         let (mean, sd) = self.gaussians[k];
-        (sd > 0.0).then(|| Density::new((mean, sd), &self.logs[k * VALUES.len()..(k + 1) * VALUES.len()]))
+        (sd > 0.0 && !self.is_missing(k)).then(|| Density::new((mean, sd), self.logs(k)))
     }
 }
 
@@ -158,6 +174,18 @@ impl Density {
 }
 
 impl Exploration<'_> {
+    /// The rows whose linear predictors could not be held at every value at a point of weight: they have the moments of the expansion there.
+    pub(crate) fn unheld_predictors(&self, evaluated: &Evaluated, weights: &[f64]) -> Vec<usize> {
+        let kept = weights.iter().zip(&evaluated.points).filter(|(weight, _)| **weight > NEGLIGIBLE_WEIGHT);
+        let profiles: Vec<&Profiles> = kept.filter_map(|(_, point)| point.profiles.as_ref()).collect();
+        let Some(predictors) = profiles.first().and_then(|first| first.requested.predictors.as_ref()) else {
+            return Vec::new();
+        };
+        let missing = |source: &Source| profiles.iter().any(|profiles| profiles.is_missing(source.held));
+        let sources = predictors.sources.iter().enumerate();
+        sources.filter(|(_, source)| source.as_ref().is_some_and(missing)).map(|(row, _)| row).collect()
+    }
+
     /// Marginals of nodes and linear predictors: mixtures by moments, tables of those whose densities are known.
     pub(crate) fn field_marginals(&self, evaluated: &Evaluated, weights: &[f64]) -> (Vec<Marginal>, Vec<Marginal>) {
         let mut nodes = self.mixtures(evaluated, weights, |point| &point.moments.nodes);
@@ -193,7 +221,7 @@ impl Exploration<'_> {
     }
 }
 
-/// The mixture of the densities of what is held as the `k`th; none where it is fixed.
+/// The mixture of the densities of what is held as the `k`th; none where it is fixed or missing at a point.
 fn mixture(parts: &[(f64, &Profiles)], k: usize) -> Option<Table> {
     let densities: Option<Vec<(f64, Density)>> =
         parts.iter().map(|(weight, profiles)| Some((weight.ln(), profiles.density(k)?))).collect();

@@ -54,6 +54,8 @@ const TOLERANCE: f64 = 1e-10;
 const CONTRACTION: f64 = 0.1;
 /// Steps for each value before giving up.
 const MOST_STEPS: usize = 60;
+/// Attempts at legs of the way to a value, failed ones included.
+const MOST_LEGS: usize = 20;
 /// `κ` in units of the precision of what is held, tried in this order.
 const STIFFENINGS: [f64; 4] = [0.0, 1.0, 100.0, 1e4];
 /// A variance below this share of what it would be if all nodes of the row were one is what rounding leaves where constraints fix a predictor.
@@ -76,6 +78,8 @@ pub(crate) struct Conditional {
     current: Vec<f64>,
     /// `AΣa/σ`, `σ² = aᵀΣa`.
     loadings: Vec<f64>,
+    /// Where a leg began.
+    last: Vec<f64>,
 }
 
 impl Conditional {
@@ -91,6 +95,7 @@ impl Conditional {
             column: vec![0.0; n],
             current: vec![0.0; n],
             loadings: vec![0.0; m],
+            last: vec![0.0; n],
         }
     }
 }
@@ -139,17 +144,18 @@ impl Approximation {
     /// or two.
     ///
     /// # Errors
-    /// [`LaplaceError::LengthMismatch`] if the workspace belongs to another model; [`LaplaceError::NoMode`] names what is held and the value.
+    /// [`LaplaceError::LengthMismatch`] if the workspace belongs to another model; for each that is held [`LaplaceError::NoMode`], which names it
+    /// and the value.
     pub fn conditional_profiles(
         &self,
         model: &LatentGaussianModel,
         workspace: &mut Workspace,
         held: &[Held],
         (ts, determinant): (&[f64], Determinant),
-    ) -> Result<Vec<Vec<f64>>, LaplaceError> {
+    ) -> Result<Vec<Result<Vec<f64>, LaplaceError>>, LaplaceError> {
         crate::model::expect_length("workspace", model.nodes(), workspace.x.len())?;
         if model.is_gaussian() {
-            return Ok(vec![vec![0.0; ts.len()]; held.len()]);
+            return Ok(vec![Ok(vec![0.0; ts.len()]); held.len()]);
         }
         let owners = OwnerThetas::new(model, &self.theta);
         let mut kept = workspace.conditional.take().unwrap_or_else(|| Box::new(Conditional::new(model)));
@@ -172,7 +178,7 @@ impl Approximation {
         workspace.restore(&kept);
         workspace.prior_quadratic(model, false)?;
         workspace.conditional = Some(kept);
-        result
+        Ok(result)
     }
 }
 
@@ -241,22 +247,11 @@ impl Workspace {
         (at, t): (f64, f64),
         determinant: Determinant,
     ) -> Result<f64, LaplaceError> {
-        // along the tangent at the mode, bent so as to pass through the last value
-        let bend = if at == 0.0 { 0.0 } else { (t / at).powi(2) };
-        for ((x, mode), column) in self.x.iter_mut().zip(&kept.x).zip(&kept.column) {
-            let slope = column / walk.sd;
-            *x = mode + t * slope + bend * (*x - mode - at * slope);
+        let objective = self.carry(walk, kept, (at, t))?;
+        if objective == f64::NEG_INFINITY {
+            return Ok(objective);
         }
-        self.set_eta();
-        let mut objective = self.log_likelihood(walk.model, walk.observations, Order::Second, false)?;
-        objective -= 0.5 * self.prior_quadratic(walk.model, false)?;
-        if !objective.is_finite() {
-            return match self.is_impossible(kept) {
-                true => Ok(f64::NEG_INFINITY),
-                false => Err(walk.failure(0, t, "the log-density is not finite there")),
-            };
-        }
-        let objective = self.find_conditional_mode(walk, kept, (t, objective))? - kept.objective;
+        let objective = objective - kept.objective;
         let updated = match determinant {
             Determinant::Exact => None,
             Determinant::Updated => self.updated_log_determinant(kept),
@@ -269,6 +264,37 @@ impl Workspace {
         }
         let determinant = kept.factor.log_determinant() + walk.product(&kept.current).ln();
         Ok(objective - 0.5 * (determinant - self.factor.log_determinant() - 2.0 * walk.sd.ln()))
+    }
+
+    /// Takes `x` from the others' mode at the value `at` to that at `t` and returns the objective there, `−∞` where what is held has no density.
+    /// Where a link bounds other predictors the way is cut into legs: each ends inside the bounds, at a mode.
+    fn carry(&mut self, walk: &mut Walk<'_>, kept: &mut Conditional, (at, t): (f64, f64)) -> Result<f64, LaplaceError> {
+        let (mut from, mut to) = (at, t);
+        for _ in 0..MOST_LEGS {
+            kept.last.copy_from_slice(&self.x);
+            // along the tangent at the mode, bent so as to pass through the last value
+            let bend = if from == 0.0 { 0.0 } else { (to / from).powi(2) };
+            for ((x, mode), column) in self.x.iter_mut().zip(&kept.x).zip(&kept.column) {
+                let slope = column / walk.sd;
+                *x = mode + to * slope + bend * (*x - mode - from * slope);
+            }
+            self.set_eta();
+            let mut objective = self.log_likelihood(walk.model, walk.observations, Order::Second, false)?;
+            objective -= 0.5 * self.prior_quadratic(walk.model, false)?;
+            if objective.is_finite() {
+                objective = self.find_conditional_mode(walk, kept, (to, objective))?;
+                if to == t {
+                    return Ok(objective);
+                }
+                (from, to) = (to, t);
+            } else if self.is_impossible(kept) {
+                return Ok(f64::NEG_INFINITY);
+            } else {
+                self.x.copy_from_slice(&kept.last);
+                to = 0.5 * (from + to);
+            }
+        }
+        Err(walk.failure(MOST_LEGS, t, "the log-density is not finite on the way there"))
     }
 
     /// Whether a row that moves with what is held alone, as a predictor's own does, has no density.

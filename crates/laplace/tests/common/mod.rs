@@ -7,7 +7,10 @@ use std::sync::Arc;
 use gmrf::{
     GmrfError, Hyperparameter, HyperparameterBlock, LatentModel, LinearConstraints, Prior, SparsityPattern, Transform,
 };
-use laplace::{Derivatives, Design, Effect, LaplaceError, LatentGaussianModel, Likelihood, Link, Observations, Order};
+use laplace::{
+    Approximation, Derivatives, Design, Determinant, Effect, Held, LaplaceError, LatentGaussianModel, Likelihood, Link,
+    Observations, Order, Workspace,
+};
 
 /// `θ ~ N(0, 1/precision)`.
 #[derive(Debug)]
@@ -291,4 +294,16 @@ pub fn chains() -> Vec<Chain> {
         Chain::new(N, false, true, shifted.clone()),
         Chain::new(N, false, false, shifted),
     ]
+}
+
+/// The profiles of everything that is held.
+pub fn profiles(
+    found: &Approximation,
+    model: &LatentGaussianModel,
+    workspace: &mut Workspace,
+    held: &[Held],
+    way: (&[f64], Determinant),
+) -> Vec<Vec<f64>> {
+    let profiles = found.conditional_profiles(model, workspace, held, way).unwrap();
+    profiles.into_iter().collect::<Result<_, _>>().unwrap()
 }
