@@ -176,12 +176,10 @@ impl Density {
 impl Exploration<'_> {
     /// The rows whose linear predictors could not be held at every value at a point of weight: they have the moments of the expansion there.
     pub(crate) fn unheld_predictors(&self, evaluated: &Evaluated, weights: &[f64]) -> Vec<usize> {
-        let kept = weights.iter().zip(&evaluated.points).filter(|(weight, _)| **weight > NEGLIGIBLE_WEIGHT);
-        let profiles: Vec<&Profiles> = kept.filter_map(|(_, point)| point.profiles.as_ref()).collect();
-        let Some(predictors) = profiles.first().and_then(|first| first.requested.predictors.as_ref()) else {
-            return Vec::new();
-        };
-        let missing = |source: &Source| profiles.iter().any(|profiles| profiles.is_missing(source.held));
+        let kept = of_weight(evaluated, weights).unwrap_or_default();
+        let requested = kept.first().map(|(_, profiles)| &profiles.requested);
+        let Some(predictors) = requested.and_then(|requested| requested.predictors.as_ref()) else { return Vec::new() };
+        let missing = |source: &Source| kept.iter().any(|(_, profiles)| profiles.is_missing(source.held));
         let sources = predictors.sources.iter().enumerate();
         sources.filter(|(_, source)| source.as_ref().is_some_and(missing)).map(|(row, _)| row).collect()
     }
@@ -190,7 +188,9 @@ impl Exploration<'_> {
     pub(crate) fn field_marginals(&self, evaluated: &Evaluated, weights: &[f64]) -> (Vec<Marginal>, Vec<Marginal>) {
         let mut nodes = self.mixtures(evaluated, weights, |point| &point.moments.nodes);
         let mut predictors = self.mixtures(evaluated, weights, |point| &point.moments.predictors);
-        let Some((requested, tables)) = self.tables(evaluated, weights) else { return (nodes, predictors) };
+        let kept = of_weight(evaluated, weights).unwrap_or_default();
+        let Some(requested) = kept.first().map(|(_, profiles)| &profiles.requested) else { return (nodes, predictors) };
+        let tables = self.tables(&kept, requested.count());
         for (&node, table) in requested.nodes.iter().zip(&tables) {
             if let Some(table) = table {
                 nodes[node] = Marginal::Tabulated(table.clone());
@@ -205,20 +205,20 @@ impl Exploration<'_> {
         (nodes, predictors)
     }
 
-    /// The mixtures of the densities of everything that was held, where every point of weight has them.
-    fn tables(&self, evaluated: &Evaluated, weights: &[f64]) -> Option<(Arc<Requested>, Vec<Option<Arc<Table>>>)> {
-        let kept = weights.iter().copied().zip(&evaluated.points).filter(|(weight, _)| *weight > NEGLIGIBLE_WEIGHT);
-        let kept: Option<Vec<(f64, &Profiles)>> =
-            kept.map(|(weight, point)| Some((weight, point.profiles.as_ref()?))).collect();
-        let kept = kept?;
-        let requested = kept.first()?.1.requested.clone();
+    /// The mixtures of the densities of everything that was held.
+    fn tables(&self, parts: &[(f64, &Profiles)], count: usize) -> Vec<Option<Arc<Table>>> {
         let chunk = |c: usize| {
-            let own = c * CHUNK..requested.count().min((c + 1) * CHUNK);
-            own.map(|k| mixture(&kept, k).map(Arc::new)).collect::<Vec<_>>()
+            let own = c * CHUNK..count.min((c + 1) * CHUNK);
+            own.map(|k| mixture(parts, k).map(Arc::new)).collect::<Vec<_>>()
         };
-        let tables = map(self.executor, requested.count().div_ceil(CHUNK), chunk).into_iter().flatten().collect();
-        Some((requested, tables))
+        map(self.executor, count.div_ceil(CHUNK), chunk).into_iter().flatten().collect()
     }
+}
+
+/// The densities at the points of weight, where every one has them.
+fn of_weight<'e>(evaluated: &'e Evaluated, weights: &[f64]) -> Option<Vec<(f64, &'e Profiles)>> {
+    let kept = weights.iter().copied().zip(&evaluated.points).filter(|(weight, _)| *weight > NEGLIGIBLE_WEIGHT);
+    kept.map(|(weight, point)| Some((weight, point.profiles.as_ref()?))).collect()
 }
 
 /// The mixture of the densities of what is held as the `k`th; none where it is fixed or missing at a point.
