@@ -26,7 +26,7 @@ const MODEL: [&str; 12] = [
     "time2",
     "truncation",
 ];
-const FIT: [&str; 13] = [
+const FIT: [&str; 14] = [
     "integration",
     "grid_step",
     "grid_drop",
@@ -37,6 +37,7 @@ const FIT: [&str; 13] = [
     "approximation",
     "variational",
     "laplace_nodes",
+    "laplace_predictors",
     "criteria",
     "certificate",
     "threads",
@@ -320,6 +321,8 @@ mod tests {
         );
         let options = fit("approximation = \"laplace\"\nlaplace_nodes = [\"x1\", \"plate\"]");
         assert_eq!((options.approximation.as_str(), options.laplace_nodes.len()), ("laplace", 2));
+        let options = fit("approximation = \"laplace\"\nlaplace_predictors = false");
+        assert_eq!((options.laplace_nodes.len(), options.laplace_predictors), (0, Some(false)));
     }
 
     #[test]

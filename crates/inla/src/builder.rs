@@ -89,6 +89,7 @@ enum Change {
     Approximation(String),
     Certificate(bool),
     LaplaceNodes(Vec<String>),
+    LaplacePredictors(bool),
     Outcomes(String),
     Outcome(String, Box<Outcome>),
 }
@@ -250,6 +251,12 @@ impl ModelBuilder {
         self.change(Change::LaplaceNodes(names.iter().map(|&name| name.to_owned()).collect()))
     }
 
+    /// Whether the rung `laplace` finds the densities of the linear predictors too, and with them those of the fitted values; by default it
+    /// does where it finds those of all nodes and that takes less than minutes.
+    pub fn laplace_predictors(self, wanted: bool) -> Self {
+        self.change(Change::LaplacePredictors(wanted))
+    }
+
     /// The description.
     ///
     /// # Errors
@@ -308,6 +315,7 @@ impl Change {
             Self::Approximation(rung) => specification.fit.approximation = rung,
             Self::Certificate(wanted) => specification.fit.certificate = wanted,
             Self::LaplaceNodes(names) => specification.fit.laplace_nodes = names,
+            Self::LaplacePredictors(wanted) => specification.fit.laplace_predictors = Some(wanted),
             Self::Outcomes(column) => {
                 let families = specification.outcomes.take().map(|outcomes| outcomes.families).unwrap_or_default();
                 specification.outcomes = Some(Outcomes { column, families });

@@ -330,6 +330,14 @@ impl Fit {
         if diagnostics.truncated {
             warnings.push("the grid over the hyperparameters was cut before their density had fallen".to_owned());
         }
+        if let Some(first) = diagnostics.unheld_predictors.first() {
+            warnings.push(format!(
+                "{} linear predictors, the first that of {}, could not be held far enough from their modes for Laplace's method: they are \
+                 those of simplified-laplace",
+                diagnostics.unheld_predictors.len(),
+                self.predictor_name(*first)
+            ));
+        }
         let corrected = diagnostics.approximation.rung.weighs_corrections() && !self.assembled.model.is_gaussian();
         if corrected && !diagnostics.second_order_used {
             let terms = match diagnostics.approximation.rung {
@@ -374,6 +382,9 @@ fn into_table_order(posterior: &mut Posterior, order: &[usize]) {
     order.iter().enumerate().for_each(|(engine, &row)| places[row] = engine);
     let predictors: Vec<Marginal> = places.iter().map(|&engine| posterior.predictors[engine].clone()).collect();
     posterior.predictors.splice(..order.len(), predictors);
+    let unheld = &mut posterior.diagnostics.unheld_predictors;
+    unheld.iter_mut().filter(|row| **row < order.len()).for_each(|row| *row = order[*row]);
+    unheld.sort_unstable();
     if let Some(criteria) = &mut posterior.criteria {
         for values in [&mut criteria.cpo, &mut criteria.pit] {
             let sorted: Vec<f64> = places.iter().map(|&engine| values[engine]).collect();

@@ -56,6 +56,7 @@ pub(crate) fn explore_options(fit: &FitOptions) -> Result<ExploreOptions, InlaEr
         rung,
         criteria: fit.criteria,
         certificate: fit.certificate,
+        laplace_predictors: fit.laplace_predictors,
         ..ExploreOptions::default()
     })
 }
@@ -68,6 +69,9 @@ fn rung(fit: &FitOptions) -> Result<Option<Rung>, InlaError> {
     if !fit.laplace_nodes.is_empty() && rung != Some(Rung::Laplace) {
         let names = fit.laplace_nodes.join(", ");
         return Err(refuse("laplace_nodes", names, "it belongs to approximation = \"laplace\""));
+    }
+    if let Some(wanted) = fit.laplace_predictors.filter(|_| rung != Some(Rung::Laplace)) {
+        return Err(refuse("laplace_predictors", wanted, "it belongs to approximation = \"laplace\""));
     }
     let Some(family) = &fit.variational else { return Ok(rung) };
     check_name("variational", family, &VARIATIONAL)?;

@@ -83,6 +83,9 @@ pub struct FitOptions {
     pub variational: Option<String>,
     /// Of `laplace`: the coefficients and effects whose nodes have their densities found; empty: all.
     pub laplace_nodes: Vec<String>,
+    /// Of `laplace`: whether the linear predictors have their densities found too; `None`: where `laplace_nodes` is empty and that takes less
+    /// than minutes.
+    pub laplace_predictors: Option<bool>,
     /// Whether DIC, WAIC, CPO and PIT are computed. Default true.
     pub criteria: bool,
     /// Whether the fit gathers evidence of its own accuracy. Default true.
@@ -104,6 +107,7 @@ impl Default for FitOptions {
             approximation: "auto".to_owned(),
             variational: None,
             laplace_nodes: Vec::new(),
+            laplace_predictors: None,
             criteria: true,
             certificate: true,
             threads: 0,

@@ -83,6 +83,10 @@ fn the_key_variational_names_its_rung_and_what_does_not_belong_is_refused() {
     assert!(error.contains("\"variational\""), "{error}");
     let error = refused(&|s| s.fit.laplace_nodes = vec!["x".into()]);
     assert!(error.contains("laplace_nodes") && error.contains("approximation = \"laplace\""), "{error}");
+    for wanted in [true, false] {
+        let error = refused(&|s| s.fit.laplace_predictors = Some(wanted));
+        assert!(error.contains("laplace_predictors") && error.contains("approximation = \"laplace\""), "{error}");
+    }
     let error = refused(&|s| {
         s.fit.approximation = "laplace".into();
         s.fit.laplace_nodes = vec!["(Intercpt)".into()];
@@ -136,8 +140,10 @@ fn the_new_rungs_have_the_same_bits_on_any_number_of_threads() {
             let effect = Effect::new("t", "ar1").option("precision", "pc.prec(1, 0.01)");
             let model = ModelBuilder::new("y", "poisson").effect(effect).approximation(rung).threads(threads);
             let fit = model.fit(&table).unwrap();
-            let nodes = fit.posterior().nodes.iter().flat_map(|m| [m.mean(), m.sd(), m.quantile(0.1)]);
-            nodes.chain([fit.log_marginal_likelihood()]).map(f64::to_bits).collect()
+            let of = |m: &Marginal| [m.mean(), m.sd(), m.quantile(0.1)];
+            let nodes = fit.posterior().nodes.iter().flat_map(of);
+            let fitted: Vec<f64> = fit.fitted().iter().flat_map(of).collect();
+            nodes.chain(fitted).chain([fit.log_marginal_likelihood()]).map(f64::to_bits).collect()
         };
         assert_eq!(bits(1), bits(2), "{rung}");
     }
@@ -216,4 +222,146 @@ fn of_skewed_nodes_of_a_small_model_laplace_is_nearer_to_quadrature_than_simplif
             .map(|fit| total_variation(&fit.posterior().nodes[node], &exact, (low, low + step * count as f64)));
         assert!(after < 0.6 * before && after < 0.02, "{node}: {before} {after}");
     }
+}
+
+fn is_tabulated(marginal: &Marginal) -> bool {
+    match marginal {
+        Marginal::Tabulated(_) => true,
+        Marginal::Mapped(base, _) => is_tabulated(base),
+        Marginal::Mixture(_) => false,
+    }
+}
+
+#[test]
+fn linear_predictors_are_covered_with_all_nodes_or_where_asked_for_and_nodes_do_not_depend_on_it() {
+    let fit =
+        |change: &dyn Fn(ModelBuilder) -> ModelBuilder| change(grouped("poisson", "laplace")).fit(&data()).unwrap();
+    let all = fit(&|model| model);
+    let without = fit(&|model| model.laplace_predictors(false));
+    let named = fit(&|model| model.laplace_nodes(&["x"]));
+    let asked = fit(&|model| model.laplace_nodes(&["x"]).laplace_predictors(true));
+    for (fit, covered, said) in [
+        (&all, true, "and so of the linear predictors"),
+        (&without, false, "those of simplified-laplace, as asked for"),
+        (&named, false, "laplace_predictors = true is not given"),
+        (&asked, true, "1 of 8 nodes by exact determinants, and so of the linear predictors"),
+    ] {
+        let reason = &fit.posterior().diagnostics.approximation.reason;
+        assert!(reason.contains(said), "{reason}");
+        assert!(fit.linear_predictor().iter().all(|predictor| is_tabulated(predictor) == covered), "{reason}");
+    }
+    assert_eq!(all.posterior().nodes, without.posterior().nodes);
+    // every row has several entries, and none is read off a node
+    assert_eq!(all.linear_predictor(), asked.linear_predictor());
+    assert_eq!(named.linear_predictor(), without.linear_predictor());
+}
+
+#[test]
+fn more_linear_predictors_than_are_affordable_are_left_to_the_expansion_and_refused_if_asked_for() {
+    let n: usize = 4000;
+    let y: Vec<f64> = (0..n).map(|i| ((i * 7 + 3) % 11 % 4) as f64).collect();
+    let x: Vec<f64> = (0..n).map(|i| i as f64 / n as f64).collect();
+    let table = Table::new().with_numeric("y", &y).and_then(|table| table.with_numeric("x", &x)).unwrap();
+    let model = ModelBuilder::new("y", "poisson").fixed("x").approximation("laplace");
+    let fit = model.clone().fit(&table).unwrap();
+    let reason = &fit.posterior().diagnostics.approximation.reason;
+    assert!(reason.contains("2 of 2 nodes") && reason.contains("would take minutes"), "{reason}");
+    assert!(!is_tabulated(&fit.linear_predictor()[0]));
+    let error = model.laplace_predictors(true).fit(&table).unwrap_err().to_string();
+    assert!(error.contains("3999 linear predictors") && error.contains("laplace_predictors = true"), "{error}");
+}
+
+#[test]
+fn rows_alike_and_multiples_of_nodes_share_their_densities() {
+    // rows 1 and 3 are alike, row 2 is twice the node with an offset
+    let table = Table::new().with_numeric("y", &[0.0, 3.0, 1.0, 0.0, 2.0]).unwrap();
+    let table = table.with_numeric("w", &[1.0, 2.0, 1.0, -1.0, 0.5]).unwrap();
+    let table = table.with_numeric("o", &[0.0, 0.25, 0.0, 0.5, 0.0]).unwrap();
+    let model = ModelBuilder::new("y", "poisson").without_intercept().fixed("w").offset("o");
+    let fit = model.fixed_precision(0.1).approximation("laplace").fit(&table).unwrap();
+    let reason = &fit.posterior().diagnostics.approximation.reason;
+    assert!(reason.contains("and off these of the linear predictors"), "{reason}");
+    let (node, rows) = (&fit.posterior().nodes[0], fit.linear_predictor());
+    assert!(rows[0] == *node && rows[2] == *node);
+    let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12 * (1.0 + b.abs()), "{a} {b}");
+    close(rows[1].quantile(0.1), 0.25 + 2.0 * node.quantile(0.1));
+    close(rows[1].mean(), 0.25 + 2.0 * node.mean());
+    close(rows[1].pdf(0.3), 0.5 * node.pdf(0.025));
+    close(rows[3].quantile(0.1), 0.5 - node.quantile(0.9));
+    close(rows[3].sd(), node.sd());
+    close(rows[3].cdf(0.2), 1.0 - node.cdf(0.3));
+    close(rows[3].mode(), 0.5 - node.mode());
+}
+
+#[test]
+fn of_low_counts_fitted_values_by_laplace_are_nearer_to_quadrature_than_by_simplified_laplace() {
+    // an intercept b and two groups u ~ N(0, 1): rows 1 and 2 of the first, row 3 of the second; rows 1 and 3 have an offset
+    let (y, offset, precision) = ([0.0, 0.0, 2.0], [0.5, 0.0, 0.5], 0.1);
+    let table = Table::new().with_numeric("y", &y).and_then(|t| t.with_text("g", &["a", "a", "b"])).unwrap();
+    let table = table.with_numeric("o", &offset).unwrap();
+    let fit = |rung: &str| {
+        let effect = Effect::new("g", "iid").option("precision", "fixed(1)");
+        let model = ModelBuilder::new("y", "poisson").effect(effect).offset("o").intercept_precision(precision);
+        model.approximation(rung).fit(&table).unwrap()
+    };
+    let (low, step, count) = (-14.0, 0.05, 440_usize);
+    let at = |k: usize| low + step * (k as f64 + 0.5);
+    // the joint density of both groups' levels b + u: b out of it is normal
+    let (shared, own) = (precision.recip(), precision.recip() + 1.0);
+    let determinant = own * own - shared * shared;
+    let prior = |s: f64, t: f64| (-0.5 * (own * (s * s + t * t) - 2.0 * shared * s * t) / determinant).exp();
+    let first = |s: f64| (-(s + 0.5).exp() - s.exp()).exp();
+    let second = |t: f64| (2.0 * (t + 0.5) - (t + 0.5).exp()).exp();
+    let (mut levels, mut others) = (vec![0.0; count], vec![0.0; count]);
+    for k in 0..count {
+        for l in 0..count {
+            let density = prior(at(k), at(l)) * first(at(k)) * second(at(l));
+            levels[k] += density;
+            others[l] += density;
+        }
+    }
+    let mean = |density: &dyn Fn(f64) -> f64, offset: f64| -> f64 {
+        (0..count).map(|k| (at(k) + offset).exp() * density(at(k)) * step).sum()
+    };
+    let (simplified, laplace) = (fit("simplified-laplace"), fit("laplace"));
+    let exact = [tabulated(low, step, levels), tabulated(low, step, others)];
+    for (row, group) in [(0, 0), (1, 0), (2, 1)] {
+        let shifted = |eta: f64| exact[group](eta - offset[row]);
+        let truth = mean(&exact[group], offset[row]);
+        let [before, after] = [&simplified, &laplace].map(|fit| {
+            let fitted = fit.fitted()[row].mean();
+            (total_variation(&fit.linear_predictor()[row], &shifted, (low, 8.0)), (fitted / truth - 1.0).abs())
+        });
+        assert!(after.0 < 0.6 * before.0 && after.0 < 0.02, "{row}: {before:?} {after:?}");
+        assert!(after.1 < before.1, "{row}: {before:?} {after:?}");
+    }
+}
+
+#[test]
+fn linear_predictors_that_a_bounded_link_lets_nobody_hold_are_left_to_the_expansion_with_a_warning() {
+    // counts of zero with an identity link: the others' modes lie on their bounds
+    let y: Vec<f64> = (0..40_u32).map(|i| f64::from((i * 7919 + 117_074) % 1009 % 97 * 4 / 97)).collect();
+    let x: Vec<f64> = (0..40).map(|i| f64::from(i % 7) / 3.0 - 1.0).collect();
+    let g: Vec<f64> = (0..40).map(|i| f64::from(i / 5)).collect();
+    let table = Table::new().with_numeric("y", &y).and_then(|t| t.with_numeric("x", &x)).unwrap();
+    let table = table.with_numeric("g", &g).unwrap();
+    let effect = Effect::new("g", "iid").option("precision", "pc.prec(1, 0.01)");
+    let model = ModelBuilder::new("y", "poisson").link("identity").fixed("x").effect(effect).approximation("laplace");
+    let without = model.clone().laplace_predictors(false).fit(&table).unwrap();
+    let fit = model.fit(&table).unwrap();
+    let unheld = &fit.posterior().diagnostics.unheld_predictors;
+    assert!(!unheld.is_empty() && unheld.len() < y.len(), "{unheld:?}");
+    let warning = fit.warnings().into_iter().find(|warning| warning.contains("could not be held")).unwrap();
+    let first = format!("{} linear predictors, the first that of row {},", unheld.len(), unheld[0] + 1);
+    assert!(warning.starts_with(&first), "{warning}");
+    for (row, (own, expanded)) in fit.linear_predictor().iter().zip(without.linear_predictor()).enumerate() {
+        assert_eq!(is_tabulated(own), !unheld.contains(&row));
+        assert!((own.mean() - expanded.mean()).abs() < 0.1 * expanded.sd(), "{row}");
+    }
+    // and no point of the design is lost for it
+    assert!(
+        fit.posterior().diagnostics.failed_points.is_empty()
+            && without.posterior().diagnostics.failed_points.is_empty()
+    );
+    assert_eq!(fit.posterior().nodes, without.posterior().nodes);
 }

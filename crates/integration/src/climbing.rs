@@ -1,6 +1,7 @@
 //! From rung to rung of the ladder: the exploration sets out with Laplace's approximation and goes on where its own evidence says that
 //! it must.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use laplace::PropagationOptions;
@@ -12,7 +13,7 @@ use crate::exploration::{Exploration, Integrated};
 use crate::hessian::{Reparametrisation, difference_points};
 use crate::mode::maximise;
 use crate::posterior::ExploreOptions;
-use crate::profiled::Requested;
+use crate::requested::Requested;
 use crate::rung::{Chosen, Rung};
 
 /// Share of a nat for each effective parameter from which the second-order terms call for expectation propagation. On binary data in
@@ -42,10 +43,10 @@ impl<'a> Exploration<'a> {
         };
         let model = engine.model();
         let requested = match rung {
-            Rung::Laplace if !model.is_gaussian() => Some(Requested::new(model, options.laplace_nodes.as_deref())?),
+            Rung::Laplace if !model.is_gaussian() => Some(Arc::new(Requested::new(model, options)?)),
             _ => None,
         };
-        let words = requested.as_ref().map_or_else(String::new, |requested| format!("; {}", requested.words(model)));
+        let words = requested.as_ref().map_or_else(String::new, |requested| format!("; {}", requested.words));
         let mode = maximise(&engine, initial, &options.mode)?;
         let start = engine.start_at(&mode.theta)?;
         let differences = engine.approximate_batch(&difference_points(&mode.theta), &start);

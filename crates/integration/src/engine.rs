@@ -22,7 +22,7 @@ pub struct PointEvaluation {
     pub approximation: Approximation,
     /// Moments of nodes and predictors.
     pub moments: Moments,
-    /// Densities of nodes by Laplace's method, where they were asked for.
+    /// Densities of nodes and linear predictors by Laplace's method, where they were asked for.
     pub profiles: Option<Profiles>,
     /// `∂x*/∂θ`, one vector for each hyperparameter, where they were asked for.
     pub slopes: Vec<Vec<f64>>,

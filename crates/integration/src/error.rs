@@ -39,6 +39,19 @@ pub enum IntegrationError {
         /// How many are affordable.
         most: usize,
     },
+    /// The Laplace approximation of so many linear predictors beside the nodes would take too long.
+    #[error(
+        "the Laplace approximation of {predictors} linear predictors of different rows beside {nodes} nodes would take minutes: at most \
+         {most} are affordable; leave out laplace_predictors = true, or name fewer nodes in laplace_nodes"
+    )]
+    TooManyPredictors {
+        /// The linear predictors that are held themselves.
+        predictors: usize,
+        /// The nodes that are asked for.
+        nodes: usize,
+        /// How many linear predictors are affordable beside them.
+        most: usize,
+    },
     /// Every point of the design failed.
     #[error("none of the {points} points of the design could be evaluated: {reason}")]
     EmptyDesign {

@@ -1,6 +1,7 @@
 //! The exploration in progress: evaluates the design, weighs it, reads marginals off it.
 
 use std::f64::consts::PI;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::criteria::Criteria;
@@ -13,7 +14,7 @@ use crate::hyper_marginal::{Axis, Knot};
 use crate::marginal::Marginal;
 use crate::mode::Mode;
 use crate::posterior::{Diagnostics, Evidence, ExploreOptions, IntegrationPoint, Posterior, Strategy, Timing};
-use crate::profiled::Requested;
+use crate::requested::Requested;
 use crate::rung::Chosen;
 use crate::sampling::{ImportanceReport, SamplingReport, ThetaDraws};
 use crate::skeleton::Skeleton;
@@ -60,8 +61,8 @@ pub(crate) struct Exploration<'a> {
     pub(crate) approximation: Chosen,
     /// Whether expectation propagation was tried in vain.
     pub(crate) declined: bool,
-    /// The nodes whose densities are found by Laplace's method.
-    pub(crate) requested: Option<Requested>,
+    /// The nodes and linear predictors whose densities are found by Laplace's method.
+    pub(crate) requested: Option<Arc<Requested>>,
 }
 
 /// An evaluated design with what was read off it.
@@ -101,11 +102,12 @@ impl Exploration<'_> {
         let started = Instant::now();
         let certified = self.options.certificate;
         let checks = certified.then(|| self.checks(evaluated, weights, (axes, &found.hyperparameters, *used)));
+        let (nodes, predictors) = self.field_marginals(evaluated, mixing);
         let posterior = Posterior {
             evidence: self.evidence(evaluated, *used),
             points: self.points(evaluated, mixing),
-            nodes: self.node_marginals(evaluated, mixing),
-            predictors: self.mixtures(evaluated, mixing, |point| &point.moments.predictors),
+            nodes,
+            predictors,
             criteria: self.criteria(evaluated, mixing)?,
             diagnostics: self.diagnostics(&found),
             hyperparameters: found.hyperparameters,
@@ -298,6 +300,7 @@ impl Exploration<'_> {
             mode_converged: self.mode.converged,
             replaced_directions: self.map.replaced.clone(),
             failed_points: std::mem::take(&mut self.failed),
+            unheld_predictors: self.unheld_predictors(evaluated, &found.mixing),
             truncated: self.truncated,
             moved: found.moved,
             second_order_share: shares.fold(0.0, f64::max),

@@ -36,13 +36,25 @@ pub enum Map {
     Hyperparameter(Transform),
     /// From the linear predictor to the fitted value.
     InverseLink(Link),
+    /// `shift + scale x`, the scale not zero.
+    Affine {
+        /// What multiplies.
+        scale: f64,
+        /// What is added.
+        shift: f64,
+    },
 }
 
 impl Map {
+    fn is_identity(&self) -> bool {
+        [Self::Hyperparameter(Transform::Identity), Self::Affine { scale: 1.0, shift: 0.0 }].contains(self)
+    }
+
     fn apply(&self, x: f64) -> f64 {
         match self {
             Self::Hyperparameter(transform) => transform.apply(x),
             Self::InverseLink(link) => link.inverse(x),
+            Self::Affine { scale, shift } => shift + scale * x,
         }
     }
 
@@ -50,6 +62,7 @@ impl Map {
         match self {
             Self::Hyperparameter(transform) => transform.derivative(x),
             Self::InverseLink(link) => link.derivative(x),
+            Self::Affine { scale, .. } => *scale,
         }
     }
 }
@@ -164,7 +177,7 @@ impl Table {
 impl Marginal {
     /// The marginal of a map of this scalar.
     pub fn mapped(self, map: Map) -> Self {
-        if map == Map::Hyperparameter(Transform::Identity) { self } else { Self::Mapped(Box::new(self), map) }
+        if map.is_identity() { self } else { Self::Mapped(Box::new(self), map) }
     }
 
     /// Density at `x`.
@@ -235,6 +248,9 @@ impl Marginal {
     /// Whether half of the moment of that order comes from beyond the outermost 10⁻⁴ of the mass.
     fn tail_decides(&self, power: i32) -> bool {
         let Self::Mapped(base, map) = self else { return false };
+        if matches!(map, Map::Affine { .. }) {
+            return base.tail_decides(power);
+        }
         let ends = (base.quantile(1e-4), base.quantile(1.0 - 1e-4));
         let term = |x: f64| map.apply(x).abs().powi(power);
         let inside = base.moment_dyn(&|x| if x >= ends.0 && x <= ends.1 { term(x) } else { 0.0 });
@@ -245,6 +261,7 @@ impl Marginal {
     pub fn mode(&self) -> f64 {
         match self {
             Self::Mixture(parts) if parts.len() == 1 && parts[0].1.sd() == 0.0 => parts[0].1.mean(),
+            Self::Mapped(base, map @ Map::Affine { .. }) => map.apply(base.mode()),
             Self::Mapped(base, map) => {
                 let density = |t: f64| base.pdf(t).ln() - map.derivative(t).abs().ln();
                 map.apply(greatest(&density, base.quantile(5e-4), base.quantile(1.0 - 5e-4)))
@@ -314,8 +331,11 @@ impl Marginal {
         }
     }
 
-    /// `t` in the support with `map(t) = x`, by bisection.
+    /// `t` with `map(t) = x`: of an affine map at once, of others in the support by bisection.
     fn preimage(&self, map: &Map, x: f64) -> Option<f64> {
+        if let Map::Affine { scale, shift } = map {
+            return Some((x - shift) / scale);
+        }
         let (mut low, mut high) = self.support();
         let rising = map.apply(high) >= map.apply(low);
         let below = |t: f64| (map.apply(t) < x) == rising;

@@ -49,6 +49,9 @@ pub struct ExploreOptions {
     pub rung: Option<Rung>,
     /// The nodes of `x` whose densities the rung `laplace` finds; `None`: all of them, where that is affordable.
     pub laplace_nodes: Option<Vec<usize>>,
+    /// Whether the rung `laplace` finds the densities of the linear predictors too; `None`: where all nodes are asked for and that is
+    /// affordable.
+    pub laplace_predictors: Option<bool>,
     /// The search for the mode of `θ`.
     pub mode: ModeOptions,
     /// The search for the mode of `x`.
@@ -65,10 +68,27 @@ impl Default for ExploreOptions {
             strategy: Strategy::Automatic,
             rung: None,
             laplace_nodes: None,
+            laplace_predictors: None,
             mode: ModeOptions::default(),
             newton: NewtonOptions::default(),
             criteria: true,
             certificate: true,
+        }
+    }
+}
+
+impl ExploreOptions {
+    /// Refuses what does not belong to the rung.
+    fn check(&self) -> Result<(), IntegrationError> {
+        let given = [
+            ("laplace_nodes", self.laplace_nodes.is_some()),
+            ("laplace_predictors", self.laplace_predictors.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given && self.rung != Some(Rung::Laplace)) {
+            Some((option, _)) => {
+                Err(IntegrationError::InvalidOption { option, reason: "it belongs to the rung laplace".to_owned() })
+            }
+            None => Ok(()),
         }
     }
 }
@@ -114,6 +134,9 @@ pub struct Diagnostics {
     pub replaced_directions: Vec<usize>,
     /// Design points that could not be evaluated, with the reason.
     pub failed_points: Vec<(Vec<f64>, String)>,
+    /// Rows whose linear predictors the rung `laplace` could not hold far enough from their modes, as where a link bounds other rows: they have
+    /// the moments of the expansion.
+    pub unheld_predictors: Vec<usize>,
     /// Whether the grid was cut before the density had fallen everywhere.
     pub truncated: bool,
     /// Whether the design was moved to the weighted mean of `θ`.
@@ -197,6 +220,7 @@ impl Posterior {
         options: &ExploreOptions,
     ) -> Result<Self, IntegrationError> {
         let started = Instant::now();
+        options.check()?;
         let engine = Engine::new(model, executor, options.newton);
         let exploration = Exploration::set_out(engine, executor, options, &model.initial_theta())?;
         exploration.climb(started)?.finish()

@@ -1,19 +1,19 @@
-//! Densities of nodes by Laplace's method: corrections of the Gaussian's log-density at standardised values, interpolated by a spline.
+//! Densities of nodes and linear predictors by Laplace's method: corrections of the Gaussian's log-density at standardised values, interpolated by a spline.
 
 use std::sync::Arc;
 
-use laplace::{Approximation, Determinant, LaplaceError, LatentGaussianModel, Moment, Moments, Workspace};
+use laplace::{Approximation, Held, LaplaceError, LatentGaussianModel, Moment, Moments, Workspace};
 
-use crate::error::IntegrationError;
 use crate::evaluated::Evaluated;
 use crate::executor::map;
 use crate::exploration::{Exploration, NEGLIGIBLE_WEIGHT};
 use crate::marginal::{Marginal, Table};
+use crate::requested::{Requested, Source};
 use crate::spline::CubicSpline;
 
-/// Where a node is held, in the Gaussian's standard deviations; the correction is 0 at 0. A skewed density may be twice as wide as its
+/// Where something is held, in the Gaussian's standard deviations; the correction is 0 at 0. A skewed density may be twice as wide as its
 /// Gaussian on one side, and fall off within half a standard deviation on the other.
-const VALUES: [f64; 12] = [-4.5, -3.2, -2.2, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.2, 3.2, 4.5];
+pub(crate) const VALUES: [f64; 12] = [-4.5, -3.2, -2.2, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.2, 3.2, 4.5];
 /// Log-densities further below that at the mode count as so far below: nothing of the mass is there, and a spline through what plunges to
 /// thousands would swing.
 const FLOOR: f64 = 15.0;
@@ -27,62 +27,13 @@ const MOST_CELLS: f64 = 2000.0;
 /// Marginals that a task builds.
 const CHUNK: usize = 64;
 
-/// Operations of all nodes at a point up to which determinants are exact, some ten seconds (3·10⁸ take 0.3); of updated ones, beyond which nodes
-/// must be chosen.
-const EXACT_WORK: f64 = 1e10;
-const MOST_WORK: f64 = 4e10;
-/// Steps for a value, and operations of a row in each.
-const STEPS: f64 = 5.0;
-const ROW: f64 = 50.0;
-
-/// The nodes whose densities are asked for.
-#[derive(Debug, Clone)]
-pub struct Requested {
-    /// Nodes of `x`, ascending.
-    pub nodes: Arc<[usize]>,
-    /// How determinants are found.
-    pub determinant: Determinant,
-}
-
-impl Requested {
-    /// The nodes that are asked for, `None`: all of them, with exact determinants where these are affordable.
-    pub(crate) fn new(model: &LatentGaussianModel, nodes: Option<&[usize]>) -> Result<Self, IntegrationError> {
-        let mut nodes: Vec<usize> = nodes.map_or_else(|| (0..model.nodes()).collect(), <[usize]>::to_vec);
-        nodes.sort_unstable();
-        nodes.dedup();
-        if let Some(node) = nodes.iter().find(|node| **node >= model.nodes()) {
-            let reason = format!("node {node} of {} is asked for", model.nodes());
-            return Err(IntegrationError::InvalidOption { option: "laplace_nodes", reason });
-        }
-        let solve = 4.0 * model.symbolic().factor_values() as f64 + model.design().nnz() as f64;
-        let value = STEPS * (solve + ROW * model.rows() as f64);
-        let each = VALUES.len() as f64 * value;
-        let exact = each + VALUES.len() as f64 * 2.0 * model.symbolic().operations();
-        let count = nodes.len() as f64;
-        if count * each > MOST_WORK {
-            return Err(IntegrationError::TooManyNodes { nodes: nodes.len(), most: (MOST_WORK / each) as usize });
-        }
-        let determinant = if count * exact <= EXACT_WORK { Determinant::Exact } else { Determinant::Updated };
-        Ok(Self { nodes: nodes.into(), determinant })
-    }
-
-    /// In words.
-    pub(crate) fn words(&self, model: &LatentGaussianModel) -> String {
-        let determinant = match self.determinant {
-            Determinant::Exact => "exact determinants",
-            Determinant::Updated => "determinants updated from the covariance at the mode",
-        };
-        format!("the densities of {} of {} nodes by {determinant}", self.nodes.len(), model.nodes())
-    }
-}
-
-/// The densities of some nodes at one `θ`.
+/// The densities of some nodes and linear predictors at one `θ`.
 #[derive(Debug, Clone)]
 pub struct Profiles {
-    nodes: Arc<[usize]>,
-    /// Node by node, at [`VALUES`].
+    requested: Arc<Requested>,
+    /// One after the other what is held, at [`VALUES`]; NaN for a linear predictor that could not be held there.
     logs: Vec<f64>,
-    /// Mean and standard deviation of each node's Gaussian.
+    /// Mean and standard deviation of each one's Gaussian.
     gaussians: Vec<(f64, f64)>,
 }
 
@@ -91,14 +42,24 @@ impl Profiles {
         model: &LatentGaussianModel,
         approximation: &Approximation,
         workspace: &mut Workspace,
-        requested: &Requested,
+        requested: Arc<Requested>,
     ) -> Result<Self, LaplaceError> {
-        let (nodes, way) = (&requested.nodes, (VALUES.as_slice(), requested.determinant));
-        let mut logs = approximation.conditional_profiles(model, workspace, nodes, way)?.concat();
-        for (log, t) in logs.iter_mut().zip(VALUES.iter().cycle()) {
-            *log = log.max(0.5 * t * t - FLOOR);
+        let mut logs = Vec::with_capacity(requested.count() * VALUES.len());
+        for (held, determinant) in requested.held() {
+            let profiles = approximation.conditional_profiles(model, workspace, &held, (&VALUES, determinant))?;
+            for (held, profile) in held.iter().zip(profiles) {
+                match (held, profile) {
+                    // its moments are those of the expansion then, as a node's are not: nothing would be left of what was asked for
+                    (Held::Predictor(_), Err(LaplaceError::NoMode { .. })) => logs.extend([f64::NAN; VALUES.len()]),
+                    (_, profile) => logs.extend(profile?),
+                }
+            }
         }
-        Ok(Self { nodes: nodes.clone(), logs, gaussians: Vec::new() })
+        for (log, t) in logs.iter_mut().zip(VALUES.iter().cycle()) {
+            let floor = 0.5 * t * t - FLOOR;
+            *log = if *log < floor { floor } else { *log };
+        }
+        Ok(Self { requested, logs, gaussians: Vec::new() })
     }
 
     /// The weighted sum of the log-densities of several points.
@@ -108,30 +69,48 @@ impl Profiles {
         for (part, weight) in parts.iter().zip(weights) {
             logs.iter_mut().zip(&part.logs).for_each(|(log, value)| *log += weight * value);
         }
-        Some(Self { nodes: first.nodes.clone(), logs, gaussians: Vec::new() })
+        Some(Self { requested: first.requested.clone(), logs, gaussians: Vec::new() })
     }
 
     /// Reads the Gaussians off the workspace in which `approximation` was evaluated last.
     pub(crate) fn place(&mut self, approximation: &Approximation, workspace: &Workspace) -> Result<(), LaplaceError> {
         let variances = workspace.node_variances()?;
-        let gaussian = |&node: &usize| (approximation.mode[node], variances[node].max(0.0).sqrt());
-        self.gaussians = self.nodes.iter().map(gaussian).collect();
+        let node = |&node: &usize| (approximation.mode[node], variances[node].max(0.0).sqrt());
+        self.gaussians = self.requested.nodes.iter().map(node).collect();
+        let rows = self.requested.predictors.iter().flat_map(|predictors| &predictors.rows);
+        self.gaussians
+            .extend(rows.map(|&row| workspace.predictor(row)).map(|(mean, variance)| (mean, variance.sqrt())));
         Ok(())
     }
 
     /// Puts the moments of the densities into the place of the expansion's.
     pub(crate) fn refine(&self, moments: &mut Moments) {
-        for (k, &node) in self.nodes.iter().enumerate() {
-            if let Some(density) = self.density(k) {
-                moments.nodes[node] = density.moment();
+        let found = (0..self.requested.count()).map(|k| self.density(k).map(|density| density.moment()));
+        let found: Vec<Option<Moment>> = found.collect();
+        for (&node, moment) in self.requested.nodes.iter().zip(&found) {
+            moments.nodes[node] = moment.unwrap_or(moments.nodes[node]);
+        }
+        let Some(predictors) = &self.requested.predictors else { return };
+        for (own, source) in moments.predictors.iter_mut().zip(&predictors.sources) {
+            if let Some((source, moment)) = source.and_then(|source| Some((source, found[source.held]?))) {
+                *own = source.moment(moment);
             }
         }
     }
 
-    /// The density of the `k`th node; none where the node is fixed.
+    fn logs(&self, k: usize) -> &[f64] {
+        &self.logs[k * VALUES.len()..(k + 1) * VALUES.len()]
+    }
+
+    /// Whether what is held as the `k`th could not be.
+    fn is_missing(&self, k: usize) -> bool {
+        self.logs(k)[0].is_nan()
+    }
+
+    /// The density of what is held as the `k`th; none where it is fixed or missing.
     fn density(&self, k: usize) -> Option<Density> {
         let (mean, sd) = self.gaussians[k];
-        (sd > 0.0).then(|| Density::new((mean, sd), &self.logs[k * VALUES.len()..(k + 1) * VALUES.len()]))
+        (sd > 0.0 && !self.is_missing(k)).then(|| Density::new((mean, sd), self.logs(k)))
     }
 }
 
@@ -195,29 +174,54 @@ impl Density {
 }
 
 impl Exploration<'_> {
-    /// Marginals of the nodes: mixtures by moments, tables of those whose densities are known.
-    pub(crate) fn node_marginals(&self, evaluated: &Evaluated, weights: &[f64]) -> Vec<Marginal> {
-        let mut marginals = self.mixtures(evaluated, weights, |point| &point.moments.nodes);
-        let kept = weights.iter().copied().zip(&evaluated.points).filter(|(weight, _)| *weight > NEGLIGIBLE_WEIGHT);
-        let kept: Option<Vec<(f64, &Profiles)>> =
-            kept.map(|(weight, point)| Some((weight, point.profiles.as_ref()?))).collect();
-        let Some(kept) = kept else { return marginals };
-        let Some(nodes) = kept.first().map(|(_, profiles)| profiles.nodes.clone()) else { return marginals };
-        let chunk = |c: usize| {
-            let own = c * CHUNK..nodes.len().min((c + 1) * CHUNK);
-            own.map(|k| mixture(&kept, k)).collect::<Vec<_>>()
-        };
-        let tables = map(self.executor, nodes.len().div_ceil(CHUNK), chunk).into_iter().flatten();
-        for (&node, table) in nodes.iter().zip(tables) {
+    /// The rows whose linear predictors could not be held at every value at a point of weight: they have the moments of the expansion there.
+    pub(crate) fn unheld_predictors(&self, evaluated: &Evaluated, weights: &[f64]) -> Vec<usize> {
+        let kept = of_weight(evaluated, weights).unwrap_or_default();
+        let requested = kept.first().map(|(_, profiles)| &profiles.requested);
+        let Some(predictors) = requested.and_then(|requested| requested.predictors.as_ref()) else { return Vec::new() };
+        let missing = |source: &Source| kept.iter().any(|(_, profiles)| profiles.is_missing(source.held));
+        let sources = predictors.sources.iter().enumerate();
+        sources.filter(|(_, source)| source.as_ref().is_some_and(missing)).map(|(row, _)| row).collect()
+    }
+
+    /// Marginals of nodes and linear predictors: mixtures by moments, tables of those whose densities are known.
+    pub(crate) fn field_marginals(&self, evaluated: &Evaluated, weights: &[f64]) -> (Vec<Marginal>, Vec<Marginal>) {
+        let mut nodes = self.mixtures(evaluated, weights, |point| &point.moments.nodes);
+        let mut predictors = self.mixtures(evaluated, weights, |point| &point.moments.predictors);
+        let kept = of_weight(evaluated, weights).unwrap_or_default();
+        let Some(requested) = kept.first().map(|(_, profiles)| &profiles.requested) else { return (nodes, predictors) };
+        let tables = self.tables(&kept, requested.count());
+        for (&node, table) in requested.nodes.iter().zip(&tables) {
             if let Some(table) = table {
-                marginals[node] = Marginal::Tabulated(Arc::new(table));
+                nodes[node] = Marginal::Tabulated(table.clone());
             }
         }
-        marginals
+        let sources = requested.predictors.iter().flat_map(|predictors| &predictors.sources);
+        for (own, source) in predictors.iter_mut().zip(sources) {
+            if let Some((source, table)) = source.and_then(|source| Some((source, tables[source.held].clone()?))) {
+                *own = Marginal::Tabulated(table).mapped(source.map());
+            }
+        }
+        (nodes, predictors)
+    }
+
+    /// The mixtures of the densities of everything that was held.
+    fn tables(&self, parts: &[(f64, &Profiles)], count: usize) -> Vec<Option<Arc<Table>>> {
+        let chunk = |c: usize| {
+            let own = c * CHUNK..count.min((c + 1) * CHUNK);
+            own.map(|k| mixture(parts, k).map(Arc::new)).collect::<Vec<_>>()
+        };
+        map(self.executor, count.div_ceil(CHUNK), chunk).into_iter().flatten().collect()
     }
 }
 
-/// The mixture of the densities of the `k`th node; none where it is fixed.
+/// The densities at the points of weight, where every one has them.
+fn of_weight<'e>(evaluated: &'e Evaluated, weights: &[f64]) -> Option<Vec<(f64, &'e Profiles)>> {
+    let kept = weights.iter().copied().zip(&evaluated.points).filter(|(weight, _)| *weight > NEGLIGIBLE_WEIGHT);
+    kept.map(|(weight, point)| Some((weight, point.profiles.as_ref()?))).collect()
+}
+
+/// The mixture of the densities of what is held as the `k`th; none where it is fixed or missing at a point.
 fn mixture(parts: &[(f64, &Profiles)], k: usize) -> Option<Table> {
     let densities: Option<Vec<(f64, Density)>> =
         parts.iter().map(|(weight, profiles)| Some((weight.ln(), profiles.density(k)?))).collect();

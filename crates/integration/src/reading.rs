@@ -1,12 +1,15 @@
 //! What is read at a design point beside value and gradient, by rung of the ladder.
 
+use std::sync::Arc;
+
 use laplace::{
     Approximation, Correction, LaplaceError, LatentGaussianModel, Moments, VariationalFamily, VariationalOptions,
     Workspace,
 };
 
 use crate::exploration::Exploration;
-use crate::profiled::{Profiles, Requested};
+use crate::profiled::Profiles;
+use crate::requested::Requested;
 use crate::rung::Rung;
 
 /// What is read off the workspace in which a point was evaluated.
@@ -15,8 +18,8 @@ pub enum Reading {
     Expansion(Correction),
     /// Those of the variational Gaussian.
     Variational(VariationalFamily),
-    /// Moments by expansion, and of the requested nodes the density by Laplace's method.
-    Laplace(Correction, Requested),
+    /// Moments by expansion, and of the requested nodes and linear predictors the density by Laplace's method.
+    Laplace(Correction, Arc<Requested>),
     /// The same with log-densities interpolated from elsewhere.
     Interpolated(Correction, Profiles),
 }
@@ -43,7 +46,7 @@ impl Reading {
         };
         let mut moments = Moments::read(model, approximation, workspace, &correction)?;
         let mut profiles = match requested {
-            Ok(requested) => Profiles::compute(model, approximation, workspace, &requested)?,
+            Ok(requested) => Profiles::compute(model, approximation, workspace, requested)?,
             Err(profiles) => profiles,
         };
         profiles.place(approximation, workspace)?;

@@ -12,7 +12,7 @@ pub enum Rung {
     /// Means and skewness of every node and predictor to second order, and the second-order terms of `log p̃(y|θ)` in the weights of
     /// the design while they are small.
     SimplifiedLaplace,
-    /// The same, and the density of every requested node by Laplace's method with the node held fixed.
+    /// The same, and the density of every requested node and linear predictor by Laplace's method with it held fixed.
     Laplace,
     /// Expectation propagation, its `log Z` explored, its third-cumulant correction in the weights.
     ExpectationPropagation,

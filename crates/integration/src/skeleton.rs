@@ -74,7 +74,7 @@ impl Skeleton {
         }
     }
 
-    /// The densities of nodes interpolated at `theta`, where every point has them.
+    /// The densities of nodes and linear predictors interpolated at `theta`, where every point has them.
     pub(crate) fn profiles(&self, theta: &[f64]) -> Option<Profiles> {
         let parts: Option<Vec<&Profiles>> = self.points.iter().map(|point| point.profiles.as_ref()).collect();
         Profiles::interpolated(&parts?, &weights(&self.map, theta))

@@ -215,29 +215,38 @@ impl Design {
         if self.first.is_empty() { i } else { self.first[self.distinct[i] as usize] as usize }
     }
 
+    /// Whether an entry of row `i` is a multiple of a hyperparameter.
+    pub fn is_scaled(&self, i: usize) -> bool {
+        self.scaled.binary_search_by_key(&i, |entry| entry.row).is_ok()
+    }
+
+    /// For every row the first one with the same entries whatever the hyperparameters: itself where what is scaled changes with them.
+    pub fn first_alike(&self) -> Vec<usize> {
+        let mut first: HashMap<RowKey<'_>, usize> = HashMap::new();
+        let alike = |i: usize| {
+            let (columns, values) = self.row(i);
+            if self.is_scaled(i) { i } else { *first.entry(RowKey(columns, values)).or_insert(i) }
+        };
+        (0..self.rows()).map(alike).collect()
+    }
+
     /// Lets rows with the same entries share them, if enough do: products with a row are then formed once for all of its kind.
     pub(crate) fn share_rows(&mut self) {
         let rows = self.rows();
         if !self.first.is_empty() || rows > u32::MAX as usize {
             return;
         }
-        let most = (WORTH_SHARING * rows as f64) as usize;
-        let mut scaled = vec![false; rows];
-        self.scaled.iter().for_each(|entry| scaled[entry.row] = true);
-        let mut kinds: HashMap<RowKey<'_>, u32> = HashMap::new();
-        let (mut distinct, mut first) = (Vec::with_capacity(rows), Vec::new());
-        for i in 0..rows {
-            let next = first.len() as u32;
-            let (columns, values) = self.row(i);
-            // what is scaled changes with the hyperparameters
-            let kind = if scaled[i] { next } else { *kinds.entry(RowKey(columns, values)).or_insert(next) };
-            if kind == next {
+        let (mut kinds, mut first) = (vec![0; rows], Vec::new());
+        for (i, like) in self.first_alike().into_iter().enumerate() {
+            if like == i {
+                kinds[i] = first.len() as u32;
                 first.push(i as u32);
+            } else {
+                kinds[i] = kinds[like];
             }
-            distinct.push(kind);
-            if first.len() > most {
-                return;
-            }
+        }
+        if first.len() > (WORTH_SHARING * rows as f64) as usize {
+            return;
         }
         let (mut row_starts, mut columns, mut values) = (vec![0], Vec::new(), Vec::new());
         for &i in &first {
@@ -247,7 +256,7 @@ impl Design {
             row_starts.push(columns.len());
         }
         (self.row_starts, self.columns, self.values) = (row_starts, columns, values);
-        (self.distinct, self.first) = (distinct, first);
+        (self.distinct, self.first) = (kinds, first);
     }
 
     /// `o`, length `m`.

@@ -17,7 +17,7 @@ pub mod variational;
 pub mod workspace;
 
 pub use approximation::Approximation;
-pub use correction::{Cavity, Correction, Determinant, Moment, Moments, SecondOrder, ThirdOrder};
+pub use correction::{Cavity, Correction, Determinant, Held, Moment, Moments, SecondOrder, ThirdOrder};
 pub use design::{Design, ScaledEntry, Scaling};
 pub use error::LaplaceError;
 pub use exact::ExactDensity;

@@ -68,7 +68,7 @@ pub struct Workspace {
     pub(crate) expectation: Vec<Option<Expectation>>,
     /// Room of the exact third-order sums, once they were formed.
     pub(crate) one_loop: OneLoop,
-    /// Once a node was held away from the mode.
+    /// Once a node or a predictor was held away from the mode.
     pub(crate) conditional: Option<Box<Conditional>>,
 }
 

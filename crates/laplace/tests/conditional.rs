@@ -6,10 +6,10 @@ mod common;
 use std::sync::Arc;
 
 use approx::assert_relative_eq;
-use common::{Coefficients, Family, Kind, block, chains, effect, model};
+use common::{Coefficients, Family, Kind, block, chains, effect, model, profiles};
 use gmrf::LinearConstraints;
 use laplace::likelihood::StudentT;
-use laplace::{Approximation, Design, Determinant, LatentGaussianModel, NewtonOptions, Observations, Workspace};
+use laplace::{Approximation, Design, Determinant, Held, LatentGaussianModel, NewtonOptions, Observations, Workspace};
 
 const TS: [f64; 8] = [-3.5, -2.5, -1.5, -0.7, 0.7, 1.5, 2.5, 3.5];
 
@@ -40,7 +40,7 @@ fn of_a_single_node_it_is_the_density_itself() {
         let curvature = |x: f64| (log_density(x + 1e-4) + log_density(x - 1e-4) - 2.0 * log_density(x)) / 1e-8;
         let (mode, sd) = (found.mode[0], (-curvature(found.mode[0])).sqrt().recip());
         for determinant in [Determinant::Exact, Determinant::Updated] {
-            let logs = found.conditional_profiles(&model, &mut workspace, &[0], (&TS, determinant)).unwrap();
+            let logs = profiles(&found, &model, &mut workspace, &[Held::Node(0)], (&TS, determinant));
             for (t, log) in TS.iter().zip(&logs[0]) {
                 let exact = log_density(mode + t * sd) - log_density(mode) + 0.5 * t * t;
                 // the standard deviation is differenced here, to 1e-7 of itself
@@ -88,8 +88,8 @@ fn of_two_nodes_it_is_far_nearer_to_quadrature_than_the_gaussian() {
         let pair = Pair { y, precision };
         let model = pair.model();
         let (found, mut workspace) = evaluate(&model, &[]);
-        let exact = found.conditional_profiles(&model, &mut workspace, &[0], (&TS, Determinant::Exact)).unwrap();
-        let updated = found.conditional_profiles(&model, &mut workspace, &[0], (&TS, Determinant::Updated)).unwrap();
+        let exact = profiles(&found, &model, &mut workspace, &[Held::Node(0)], (&TS, Determinant::Exact));
+        let updated = profiles(&found, &model, &mut workspace, &[Held::Node(0)], (&TS, Determinant::Updated));
         let (sd, _) = found.profile(&model, &workspace, 0, &[0.0]).unwrap();
         let origin = pair.log_marginal(found.mode[0]);
         let mut worst = [0.0_f64; 3];
@@ -115,8 +115,8 @@ fn nothing_moves_where_the_likelihood_is_gaussian_and_the_workspace_is_left_as_i
         let theta: Vec<f64> = (0..model.free_count()).map(|j| 0.4 - 0.3 * j as f64).collect();
         let (found, mut workspace) = evaluate(&model, &theta);
         let before = found.profile(&model, &workspace, 2, &TS).unwrap();
-        let nodes: Vec<usize> = (0..model.nodes()).collect();
-        let logs = found.conditional_profiles(&model, &mut workspace, &nodes, (&TS, Determinant::Exact)).unwrap();
+        let nodes: Vec<Held> = (0..model.nodes()).map(Held::Node).collect();
+        let logs = profiles(&found, &model, &mut workspace, &nodes, (&TS, Determinant::Exact));
         assert_eq!(before, found.profile(&model, &workspace, 2, &TS).unwrap());
         let largest = logs.iter().flatten().fold(0.0_f64, |a, log| a.max(log.abs()));
         assert_eq!(kind == Kind::Gaussian, largest == 0.0, "{largest}");
@@ -141,7 +141,7 @@ fn constraints_hold_for_the_others_too() {
     let x = found.mode[0];
     let sd = (x.exp() + (-x).exp() + precision).sqrt().recip();
     for determinant in [Determinant::Exact, Determinant::Updated] {
-        let logs = found.conditional_profiles(&model, &mut workspace, &[0, 1], (&TS, determinant)).unwrap();
+        let logs = profiles(&found, &model, &mut workspace, &[0, 1].map(Held::Node), (&TS, determinant));
         for (k, t) in TS.iter().enumerate() {
             let exact = |t: f64| log_density(x + t * sd) - log_density(x) + 0.5 * t * t;
             assert_relative_eq!(logs[0][k], exact(*t), epsilon = 1e-9, max_relative = 1e-9);
@@ -157,9 +157,9 @@ fn the_updated_determinant_differs_from_the_exact_one_by_hundredths_where_there_
             let model = model(kind, chain, 0.01);
             let theta: Vec<f64> = (0..model.free_count()).map(|j| 0.4 - 0.3 * j as f64).collect();
             let (found, mut workspace) = evaluate(&model, &theta);
-            let nodes: Vec<usize> = (0..model.nodes()).collect();
+            let nodes: Vec<Held> = (0..model.nodes()).map(Held::Node).collect();
             let [exact, updated] = [Determinant::Exact, Determinant::Updated]
-                .map(|way| found.conditional_profiles(&model, &mut workspace, &nodes, (&TS, way)).unwrap());
+                .map(|way| profiles(&found, &model, &mut workspace, &nodes, (&TS, way)));
             for (exact, updated) in exact.iter().zip(&updated) {
                 for ((t, exact), updated) in TS.iter().zip(exact).zip(updated) {
                     let difference = (exact - updated).abs() * (exact - 0.5 * t * t).exp();
@@ -183,6 +183,6 @@ fn where_the_precision_is_not_positive_definite_the_others_still_have_their_mode
     let (found, mut workspace) = evaluate(&model, &[1.0, 0.0]);
     // down to the prior's mean and beyond
     let ts = [-12.0, -9.0, -6.0, -4.0, -2.0, 2.0, 4.0];
-    let logs = found.conditional_profiles(&model, &mut workspace, &[0], (&ts, Determinant::Exact)).unwrap();
+    let logs = profiles(&found, &model, &mut workspace, &[Held::Node(0)], (&ts, Determinant::Exact));
     assert!(logs[0].iter().all(|log| log.is_finite()), "{logs:?}");
 }

@@ -141,7 +141,7 @@ fn expectations(kind: Kind, y: f64, mean: f64, variance: f64) -> [f64; 2] {
         let z = 0.01 * f64::from(k);
         let (eta, weight) = (mean + variance.sqrt() * z, (-0.5 * z * z).exp());
         let (first, second) = match kind {
-            Kind::Gaussian => unreachable!("not asked for"),
+            Kind::Gaussian | Kind::Unsaid => unreachable!("not asked for"),
             Kind::Poisson => (y - eta.exp(), -eta.exp()),
             Kind::Bernoulli => {
                 let p = 1.0 / (1.0 + (-eta).exp());

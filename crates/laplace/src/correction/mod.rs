@@ -7,7 +7,7 @@ mod one_loop;
 mod profile;
 
 pub(crate) use conditional::Conditional;
-pub use conditional::Determinant;
+pub use conditional::{Determinant, Held};
 pub(crate) use moments::second_order;
 pub use moments::{Cavity, Correction, Moment, Moments, SecondOrder, ThirdOrder};
 pub(crate) use one_loop::OneLoop;

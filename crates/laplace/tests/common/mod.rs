@@ -7,7 +7,10 @@ use std::sync::Arc;
 use gmrf::{
     GmrfError, Hyperparameter, HyperparameterBlock, LatentModel, LinearConstraints, Prior, SparsityPattern, Transform,
 };
-use laplace::{Derivatives, Design, Effect, LaplaceError, LatentGaussianModel, Likelihood, Link, Observations, Order};
+use laplace::{
+    Approximation, Derivatives, Design, Determinant, Effect, Held, LaplaceError, LatentGaussianModel, Likelihood, Link,
+    Observations, Order, Workspace,
+};
 
 /// `θ ~ N(0, 1/precision)`.
 #[derive(Debug)]
@@ -172,6 +175,8 @@ impl LatentModel for Coefficients {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
     Gaussian,
+    /// With unit variance and fixed, without saying that it is Gaussian.
+    Unsaid,
     Poisson,
     Bernoulli,
 }
@@ -226,6 +231,7 @@ impl Likelihood for Family {
                     (t.value[k], t.first[k], t.second[k]) = (0.5 - 0.5 * tau * r * r, tau * r, -tau);
                     [0.5 * (theta[0] - (2.0 * std::f64::consts::PI).ln()) - 0.5 * tau * r * r, tau * r, -tau, 0.0, 0.0]
                 }
+                Kind::Unsaid => [-0.5 * (y - eta) * (y - eta), y - eta, -1.0, 0.0, 0.0],
                 Kind::Poisson => {
                     let mean = eta.exp();
                     [y * eta - mean - libm::lgamma(y + 1.0), y - mean, -mean, -mean, -mean]
@@ -288,4 +294,16 @@ pub fn chains() -> Vec<Chain> {
         Chain::new(N, false, true, shifted.clone()),
         Chain::new(N, false, false, shifted),
     ]
+}
+
+/// The profiles of everything that is held.
+pub fn profiles(
+    found: &Approximation,
+    model: &LatentGaussianModel,
+    workspace: &mut Workspace,
+    held: &[Held],
+    way: (&[f64], Determinant),
+) -> Vec<Vec<f64>> {
+    let profiles = found.conditional_profiles(model, workspace, held, way).unwrap();
+    profiles.into_iter().collect::<Result<_, _>>().unwrap()
 }
