@@ -252,7 +252,7 @@ impl ModelBuilder {
     }
 
     /// Whether the rung `laplace` finds the densities of the linear predictors too, and with them those of the fitted values; by default it
-    /// does where it finds those of all nodes and that takes less than minutes.
+    /// does where it finds those of all nodes and that takes seconds.
     pub fn laplace_predictors(self, wanted: bool) -> Self {
         self.change(Change::LaplacePredictors(wanted))
     }

@@ -83,8 +83,8 @@ pub struct FitOptions {
     pub variational: Option<String>,
     /// Of `laplace`: the coefficients and effects whose nodes have their densities found; empty: all.
     pub laplace_nodes: Vec<String>,
-    /// Of `laplace`: whether the linear predictors have their densities found too; `None`: where `laplace_nodes` is empty and that takes less
-    /// than minutes.
+    /// Of `laplace`: whether the linear predictors have their densities found too; `None`: where `laplace_nodes` is empty and that takes
+    /// seconds.
     pub laplace_predictors: Option<bool>,
     /// Whether DIC, WAIC, CPO and PIT are computed. Default true.
     pub criteria: bool,

@@ -293,6 +293,11 @@ impl<'a> Engine<'a> {
                 false => Vec::new(),
             };
             let (moments, profiles) = reading.read(self.model, &approximation, workspace)?;
+            let mut all = moments.nodes.iter().chain(&moments.predictors);
+            if !all.all(|moment| moment.mean.is_finite() && moment.variance.is_finite()) {
+                let what = "a mean or variance of the latent field".to_owned();
+                return Err(LaplaceError::NotFinite { what, theta: theta.to_vec() }.into());
+            }
             Ok(PointEvaluation { approximation, moments, profiles, slopes })
         })
     }

@@ -88,7 +88,7 @@ impl Work {
 }
 
 impl Requested {
-    /// The nodes that are asked for, or all of them; the linear predictors if they are asked for, or all nodes are and it is affordable.
+    /// The nodes that are asked for, or all of them; the linear predictors if they are asked for, or all nodes are and it takes seconds.
     /// Determinants are exact where these are affordable.
     pub(crate) fn new(model: &LatentGaussianModel, options: &ExploreOptions) -> Result<Self, IntegrationError> {
         let mut nodes = options.laplace_nodes.clone().unwrap_or_else(|| (0..model.nodes()).collect());
@@ -118,10 +118,12 @@ impl Requested {
                             most,
                         });
                     }
-                    None if count > most => Err("as theirs would take minutes"),
                     _ => {
-                        let determinant = work.determinant(count, beside).0;
-                        Ok(RequestedPredictors { rows, determinant, sources })
+                        let (determinant, all) = work.determinant(count, beside);
+                        match asked.is_some() || all <= EXACT_WORK {
+                            true => Ok(RequestedPredictors { rows, determinant, sources }),
+                            false => Err("as theirs would take long"),
+                        }
                     }
                 }
             }
