@@ -7,8 +7,8 @@ use crate::marginal::Map;
 use crate::posterior::ExploreOptions;
 use crate::profiled::VALUES;
 
-/// Operations at a point up to which determinants are exact, some ten seconds (3·10⁸ take 0.3); of updated ones, beyond which nodes must be
-/// chosen and linear predictors are left to the expansion.
+/// Operations at a point up to which determinants are exact, some ten seconds (3·10⁸ take 0.3), and linear predictors are held unasked; those
+/// beyond which nodes must be chosen and linear predictors are refused.
 const EXACT_WORK: f64 = 1e10;
 const MOST_WORK: f64 = 4e10;
 /// Steps for a value, and operations of a row in each.

@@ -222,10 +222,17 @@ impl Design {
 
     /// For every row the first one with the same entries whatever the hyperparameters: itself where what is scaled changes with them.
     pub fn first_alike(&self) -> Vec<usize> {
-        let mut first: HashMap<RowKey<'_>, usize> = HashMap::new();
+        self.first_alike_within(usize::MAX).unwrap_or_default()
+    }
+
+    /// [`first_alike`](Self::first_alike), none as soon as more than `most` rows differ.
+    fn first_alike_within(&self, most: usize) -> Option<Vec<usize>> {
+        let (mut first, mut different): (HashMap<RowKey<'_>, usize>, usize) = (HashMap::new(), 0);
         let alike = |i: usize| {
             let (columns, values) = self.row(i);
-            if self.is_scaled(i) { i } else { *first.entry(RowKey(columns, values)).or_insert(i) }
+            let like = if self.is_scaled(i) { i } else { *first.entry(RowKey(columns, values)).or_insert(i) };
+            different += usize::from(like == i);
+            (different <= most).then_some(like)
         };
         (0..self.rows()).map(alike).collect()
     }
@@ -236,17 +243,16 @@ impl Design {
         if !self.first.is_empty() || rows > u32::MAX as usize {
             return;
         }
+        let most = (WORTH_SHARING * rows as f64) as usize;
+        let Some(alike) = self.first_alike_within(most) else { return };
         let (mut kinds, mut first) = (vec![0; rows], Vec::new());
-        for (i, like) in self.first_alike().into_iter().enumerate() {
+        for (i, like) in alike.into_iter().enumerate() {
             if like == i {
                 kinds[i] = first.len() as u32;
                 first.push(i as u32);
             } else {
                 kinds[i] = kinds[like];
             }
-        }
-        if first.len() > (WORTH_SHARING * rows as f64) as usize {
-            return;
         }
         let (mut row_starts, mut columns, mut values) = (vec![0], Vec::new(), Vec::new());
         for &i in &first {

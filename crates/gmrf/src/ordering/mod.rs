@@ -128,16 +128,15 @@ fn cheapest(adjacency: &Adjacency) -> Result<Vec<usize>, GmrfError> {
 /// Trees are eliminated from their leaves without fill; METIS orders what is left.
 #[cfg(feature = "metis")]
 fn dissected(adjacency: &Adjacency) -> Result<Vec<usize>, GmrfError> {
+    let by_metis = |core: &Adjacency| {
+        nested_dissection::nested_dissection(core).map_or_else(|| minimum_degree::minimum_degree(core), Ok)
+    };
     let (mut order, core) = adjacency.peeled();
     if order.is_empty() {
-        return nested_dissection::nested_dissection(adjacency)
-            .map_or_else(|| minimum_degree::minimum_degree(adjacency), Ok);
+        return by_metis(adjacency);
     }
     if !core.is_empty() {
-        let rest = adjacency.restricted(&core);
-        let rest =
-            nested_dissection::nested_dissection(&rest).map_or_else(|| minimum_degree::minimum_degree(&rest), Ok)?;
-        order.extend(rest.into_iter().map(|k| core[k]));
+        order.extend(by_metis(&adjacency.restricted(&core))?.into_iter().map(|k| core[k]));
     }
     Ok(order)
 }
