@@ -1,4 +1,4 @@
-//! Sums over blocks of vectors that stand side by side, for the widest registers of the machine.
+//! Sums over vectors for the widest registers of the machine.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -38,9 +38,88 @@ impl<const B: usize> WithSimd for WeightedCubes<'_, B> {
     }
 }
 
+/// `sums_j += left_j Σ_k w_k c_kj`, all vectors of one length, the same bits on every machine.
+pub fn add_product_with_sum(weights: [f64; 4], columns: [&[f64]; 4], left: &[f64], sums: &mut [f64]) {
+    Arch::new().dispatch(ProductWithSum { weights, columns, left, sums });
+}
+
+struct ProductWithSum<'a> {
+    weights: [f64; 4],
+    columns: [&'a [f64]; 4],
+    left: &'a [f64],
+    sums: &'a mut [f64],
+}
+
+impl WithSimd for ProductWithSum<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let [a, b, c, d] = self.columns;
+        let [wa, wb, wc, wd] = self.weights;
+        for (((((sum, left), a), b), c), d) in self.sums.iter_mut().zip(self.left).zip(a).zip(b).zip(c).zip(d) {
+            *sum += left * ((wa * a + wb * b) + (wc * c + wd * d));
+        }
+    }
+}
+
+/// `sums = Σ_k w_k c_k` over the columns `c_k` at some `places`, the same bits on every machine.
+///
+/// # Panics
+/// If a place is not below the number of columns.
+pub fn sum_at<const B: usize>(weights: &[f64], places: &[usize], columns: &[[f64; B]], sums: &mut [f64; B]) {
+    Arch::new().dispatch(SumAt { weights, places, columns, sums });
+}
+
+struct SumAt<'a, const B: usize> {
+    weights: &'a [f64],
+    places: &'a [usize],
+    columns: &'a [[f64; B]],
+    sums: &'a mut [f64; B],
+}
+
+impl<const B: usize> WithSimd for SumAt<'_, B> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let mut sums = [0.0; B];
+        for (&place, weight) in self.places.iter().zip(self.weights) {
+            let column = &self.columns[place];
+            for r in 0..B {
+                sums[r] += weight * column[r];
+            }
+        }
+        *self.sums = sums;
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::add_weighted_cubes;
+    use super::{add_product_with_sum, add_weighted_cubes, sum_at};
+
+    #[test]
+    fn columns_at_places_are_weighed_and_summed() {
+        let columns = [[1.0, 2.0, 3.0], [9.0, 9.0, 9.0], [-1.0, 0.0, 4.0]];
+        let mut sums = [7.0; 3];
+        sum_at(&[2.0, -3.0], &[2, 0], &columns, &mut sums);
+        assert_eq!(sums, [-5.0, -6.0, -1.0]);
+        sum_at(&[], &[], &columns, &mut sums);
+        assert_eq!(sums, [0.0; 3]);
+    }
+
+    #[test]
+    fn products_with_weighted_sums_are_added() {
+        let columns = [[1.0, 2.0, 3.0, 4.0, 5.0], [0.0, 1.0, 0.0, 1.0, 0.0], [1.0; 5], [-1.0, 0.0, 0.0, 0.0, 2.0]];
+        let mut sums = [1.0; 5];
+        add_product_with_sum(
+            [2.0, 3.0, -1.0, 4.0],
+            columns.each_ref().map(|c| &c[..]),
+            &[1.0, 2.0, 0.5, 4.0, 8.0],
+            &mut sums,
+        );
+        assert_eq!(sums, [-2.0, 13.0, 3.5, 41.0, 137.0]);
+    }
 
     #[test]
     fn cubes_are_weighed_and_added() {

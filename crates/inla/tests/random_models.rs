@@ -60,6 +60,28 @@ fn second_order_terms_that_run_away_are_left_out() {
     }
 }
 
+#[test]
+fn a_response_beyond_all_others_is_fitted_with_finite_marginals_or_refused() {
+    let y = [0.3, -1.2, 1e100, 0.8, 2.0, -0.4];
+    let table = Table::new()
+        .with_numeric("y", &y)
+        .and_then(|t| t.with_numeric("x", &[0.5, -0.2, 1.1, 0.0, -1.3, 0.7]))
+        .and_then(|t| t.with_numeric("t", &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]))
+        .unwrap();
+    for approximation in ["auto", "ep", "simplified-laplace"] {
+        let formula = "y ~ 1 + x + f(t, model = rw1, scale_model = TRUE)";
+        let mut specification = ModelSpecification::new(formula, "t").unwrap();
+        specification.fixed.intercept_precision = 0.0;
+        approximation.clone_into(&mut specification.fit.approximation);
+        if let Ok(fit) = Fit::new(&specification, &table, &Resources::default()) {
+            let marginals = fit.posterior().nodes.iter().chain(&fit.posterior().predictors);
+            for marginal in marginals {
+                assert!(marginal.mean().is_finite() && marginal.sd().is_finite(), "{approximation}");
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]

@@ -42,8 +42,8 @@ pub(crate) struct Exploration<'a> {
     pub(crate) start: Start,
     /// Where it can be evaluated and is worth it, what lies between its points is interpolated.
     pub(crate) skeleton: Option<Skeleton>,
-    /// Where gradients were met since the axes were last evaluated: standardised coordinates, values and slopes there.
-    pub(crate) seen: Vec<(Vec<f64>, f64, Vec<f64>)>,
+    /// Where gradients were met since the axes were last evaluated.
+    pub(crate) seen: Vec<Seen>,
     /// The last evaluation at the centre of the design.
     pub(crate) centre: Option<PointEvaluation>,
     pub(crate) failed: Vec<(Vec<f64>, String)>,
@@ -63,6 +63,17 @@ pub(crate) struct Exploration<'a> {
     pub(crate) declined: bool,
     /// The nodes and linear predictors whose densities are found by Laplace's method.
     pub(crate) requested: Option<Arc<Requested>>,
+}
+
+/// Where a gradient was met.
+pub(crate) struct Seen {
+    /// Standardised coordinates.
+    pub(crate) z: Vec<f64>,
+    /// The log-density and its slopes.
+    pub(crate) value: f64,
+    pub(crate) slope: Vec<f64>,
+    /// If it was drawn, the logarithm of the density there over the one that it was drawn from, but for a constant.
+    pub(crate) log_ratio: Option<f64>,
 }
 
 /// An evaluated design with what was read off it.
@@ -225,9 +236,10 @@ impl Exploration<'_> {
         Ok(axes)
     }
 
-    pub(crate) fn gradient_at(&self, z: Vec<f64>, point: &PointEvaluation) -> (Vec<f64>, f64, Vec<f64>) {
+    pub(crate) fn gradient_at(&self, z: Vec<f64>, point: &PointEvaluation) -> Seen {
         let approximation = &point.approximation;
-        (z, approximation.log_posterior, self.map.slope(&approximation.gradient))
+        let slope = self.map.slope(&approximation.gradient);
+        Seen { z, value: approximation.log_posterior, slope, log_ratio: None }
     }
 
     fn evidence(&self, evaluated: &Evaluated, used: bool) -> Evidence {

@@ -48,7 +48,7 @@ impl Exploration<'_> {
             let lattice = evaluated.lattice(with);
             if let Some(draws) = &self.draws {
                 let joint = self.joint_of_draws(draws, evaluated, with);
-                let derived = if has_derived { self.derived(Some(&joint)) } else { Vec::new() };
+                let derived = if has_derived && with == used { self.derived(Some(&joint)) } else { Vec::new() };
                 return (joint.marginals(self.executor, <[f64]>::to_vec), derived, weights.to_vec());
             }
             let several = lattice.is_none() && self.map.mode.len() > 2;

@@ -94,18 +94,18 @@ impl Cubic {
         self.linear.len()
     }
 
-    /// The least squares of gradients at points; what they do not determine is zero. Cost: `O(n F² + p F²)` for `n` points and
-    /// `F = 1 + p + p(p+1)/2` features, the latter some ten times.
-    pub(crate) fn fit(points: &[Vec<f64>], slopes: &[Vec<f64>]) -> Self {
+    /// The least squares of gradients at points with `weights`; what they do not determine is zero. Cost: `O(n F² + p F²)` for `n` points
+    /// and `F = 1 + p + p(p+1)/2` features, the latter some ten times.
+    pub(crate) fn fit(points: &[Vec<f64>], slopes: &[Vec<f64>], weights: &[f64]) -> Self {
         let p = points.first().map_or(0, Vec::len);
         let count = 1 + p + p * (p + 1) / 2;
         let mut rows = Mat::zeros(points.len(), count);
         let mut buffer = Vec::with_capacity(count);
-        for (i, x) in points.iter().enumerate() {
+        for (i, (x, weight)) in points.iter().zip(weights).enumerate() {
             features(x, &mut buffer);
-            buffer.iter().enumerate().for_each(|(j, value)| rows[(i, j)] = *value);
+            buffer.iter().enumerate().for_each(|(j, value)| rows[(i, j)] = weight.sqrt() * value);
         }
-        let right = Mat::from_fn(p, points.len(), |i, k| slopes[k][i]);
+        let right = Mat::from_fn(p, points.len(), |i, k| weights[k].sqrt() * slopes[k][i]);
         let gram = product(rows.transpose(), rows.as_ref());
         Self::with_gradient(&conjugate_gradients(&gram, product(right.as_ref(), rows.as_ref())))
     }
@@ -334,7 +334,7 @@ mod tests {
 
     /// The cubic through the known gradients at some points.
     fn through(points: &[Vec<f64>]) -> Cubic {
-        Cubic::fit(points, &points.iter().map(|x| known(x).1).collect::<Vec<_>>())
+        Cubic::fit(points, &points.iter().map(|x| known(x).1).collect::<Vec<_>>(), &vec![1.0; points.len()])
     }
 
     #[test]
@@ -347,6 +347,22 @@ mod tests {
             // to the tolerance of the conjugate gradients
             assert!((cubic.at(x, &mut scratch) - origin - known(x).0).abs() < 1e-4, "{x:?}");
         }
+    }
+
+    #[test]
+    fn gradients_without_weight_say_nothing_and_weights_are_numbers_of_points() {
+        let points = points(30);
+        let own: Vec<Vec<f64>> = points.iter().map(|x| known(x).1).collect();
+        // of the fifth degree, so that no cubic goes through them
+        let others: Vec<Vec<f64>> = points.iter().map(|x| vec![x[0].powi(4), 0.0, x[2]]).collect();
+        let (twice, slopes) = ([points.clone(), points.clone()].concat(), [own, others].concat());
+        let weighted = |weight: f64| Cubic::fit(&twice, &slopes, &[vec![1.0; 30], vec![weight; 30]].concat());
+        let thrice = |list: &[Vec<f64>], first: usize| [&list[..first], &list[first..], &list[first..]].concat();
+        let counted = Cubic::fit(&thrice(&twice, 30), &thrice(&slopes, 30), &[1.0; 90]);
+        // to the tolerance of the conjugate gradients
+        let close = |a: &Cubic, b: &Cubic| a.third.iter().zip(&b.third).all(|(a, b)| (a - b).abs() < 1e-4);
+        assert!(close(&weighted(0.0), &through(&points)));
+        assert!(close(&weighted(2.0), &counted) && !close(&weighted(2.0), &weighted(0.0)));
     }
 
     #[test]
@@ -395,7 +411,7 @@ mod tests {
         let q = [[-2.1, 0.0, 0.0], [0.0, 0.4, 0.2], [0.0, 0.2, -0.3]];
         let points = points(40);
         let slope = |x: &Vec<f64>| (0..3).map(|i| 0.3 + (0..3).map(|j| q[i][j] * x[j]).sum::<f64>()).collect();
-        let cubic = Cubic::fit(&points, &points.iter().map(slope).collect::<Vec<Vec<f64>>>());
+        let cubic = Cubic::fit(&points, &points.iter().map(slope).collect::<Vec<Vec<f64>>>(), &[1.0; 40]);
         let (transport, mut scratch) = (Transport::new(&cubic, 1.0), Scratch::default());
         let half = |x: &[f64]| 0.5 * x.iter().map(|v| v * v).sum::<f64>();
         let mut weights = points.iter().map(|x| {
@@ -411,7 +427,7 @@ mod tests {
     fn a_cubic_without_bound_is_bounded() {
         let points = points(60);
         let slopes: Vec<Vec<f64>> = points.iter().map(|x| vec![3.0 * x[0] * x[0], 0.0, 0.0]).collect();
-        let cubic = Cubic::fit(&points, &slopes);
+        let cubic = Cubic::fit(&points, &slopes, &[1.0; 60]);
         assert!(cubic.at(&[9.0, 0.0, 0.0], &mut Scratch::default()) < 9.0 * 3.0 + 2.0 * MOST + 1e-3);
         assert!(cubic.at(&[-2.0, 0.0, 0.0], &mut Scratch::default()) < -7.0);
     }
@@ -421,7 +437,7 @@ mod tests {
         // −½|x|² + 0.1 x₀² x₁ over |x| < 5: the mean of x₁ is 0.1 to first order
         let fitted: Vec<Vec<f64>> = points(40);
         let slopes: Vec<Vec<f64>> = fitted.iter().map(|x| vec![0.2 * x[0] * x[1], 0.1 * x[0] * x[0], 0.0]).collect();
-        let cubic = Cubic::fit(&fitted, &slopes);
+        let cubic = Cubic::fit(&fitted, &slopes, &[1.0; 40]);
         let (mut mass, mut first) = (0.0, 0.0);
         for a in -500..=500 {
             for b in -500..=500 {

@@ -16,14 +16,14 @@ use crate::engine::PointEvaluation;
 use crate::error::IntegrationError;
 use crate::evaluated::{Evaluated, effective, log_sum, normalised};
 use crate::executor::map;
-use crate::exploration::Exploration;
+use crate::exploration::{Exploration, Seen};
 use crate::hyper_marginal::Axis;
 use crate::joint::Joint;
 use crate::mixing::mixing_weights;
 
 /// Slopes and values for each coefficient of the cubic, and the least number of draws: given `θ` the moments are known, so that few draws
 /// say what is between them.
-const KNOWN: usize = 5;
+const KNOWN: usize = 4;
 const LEAST_DRAWS: usize = 64;
 /// Draws that speak for themselves.
 const MANY_DRAWS: usize = 2000;
@@ -40,11 +40,14 @@ const MOST_DIMENSIONS: usize = 64;
 const MOST_FOLDED: f64 = 0.1;
 /// Pairs of draws of the cubic's density for each hyperparameter, and the least and the most of them: second moments before weighing
 /// are exact, so that third ones decide, and what the weights vary by, which grows with the dimension.
-const PAIRS: (usize, usize, usize) = (512, 2048, 4096);
+const PAIRS: (usize, usize, usize) = (128, 2048, 4096);
 /// Draws that a task takes.
 const CHUNK: usize = 512;
 /// Their greatest weight, of the median one: where the cubic can be believed the logarithms vary by 0.3, and no draw may decide.
 const MOST_WEIGHT: f64 = 4.0;
+/// What a draw of no weight and a point of a design say of the cubic beside a draw of the density: without them it could be anything
+/// there, and few draws may have weight.
+const LEAST_SAY: f64 = 0.2;
 /// Share of them that their weights must leave where the cubic is to be believed.
 const LEAST_SHARE: f64 = 0.25;
 /// Pareto index of the weights beyond which not even means exist (Vehtari et al. 2024); beyond 0.7 the certificate says so.
@@ -145,9 +148,10 @@ impl Exploration<'_> {
             if round.points.is_empty() {
                 break;
             }
-            let report = ImportanceReport::new(round.drawn, &round.log_ratios());
-            for (z, point) in round.zs.iter().zip(&round.points) {
-                self.seen.push(self.gradient_at(z.clone(), point));
+            let ratios = round.log_ratios();
+            let report = ImportanceReport::new(round.drawn, &ratios);
+            for ((z, point), ratio) in round.zs.iter().zip(&round.points).zip(ratios) {
+                self.seen.push(Seen { log_ratio: Some(ratio), ..self.gradient_at(z.clone(), point) });
             }
             if best.as_ref().is_none_or(|(_, best)| report.effective > best.effective) {
                 best = Some((round, report));
@@ -196,15 +200,29 @@ impl Exploration<'_> {
         Ok((evaluated, ImportanceReport::new(log_proposal.len(), &ratios)))
     }
 
-    /// The cubic through the gradients seen.
+    /// The cubic through the gradients seen, draws by the weights that the density gives them: the residuals are orthogonal then under the
+    /// density itself.
     fn coupled(&self, scores: &NormalScores) -> Cubic {
         let p = self.map.mode.len();
         // further out than most draws of the normal density are, a cubic need not follow
         let reach = p as f64 + 4.0 * (2.0 * p as f64).sqrt();
         let near = |scored: &Scored| scored.u.iter().map(|u| u * u).sum::<f64>() <= reach;
-        let scored = self.seen.iter().filter_map(|(z, value, slope)| scores.scored(z, *value, slope)).filter(near);
-        let (points, slopes): (Vec<_>, Vec<_>) = scored.map(|scored| (scored.u, scored.slope)).unzip();
-        if points.is_empty() { Cubic::zero(p) } else { Cubic::fit(&points, &slopes) }
+        let ratios: Vec<f64> = self.seen.iter().filter_map(|seen| seen.log_ratio).collect();
+        let mean = log_sum(&ratios) - (ratios.len() as f64).ln();
+        let weight = |seen: &Seen| match seen.log_ratio {
+            Some(ratio) => LEAST_SAY + (ratio - mean).exp().min(MOST_WEIGHT),
+            None if ratios.is_empty() => 1.0,
+            None => LEAST_SAY,
+        };
+        let (mut points, mut slopes, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+        for seen in &self.seen {
+            if let Some(scored) = scores.scored(&seen.z, seen.value, &seen.slope).filter(near) {
+                points.push(scored.u);
+                slopes.push(scored.slope);
+                weights.push(weight(seen));
+            }
+        }
+        if points.is_empty() { Cubic::zero(p) } else { Cubic::fit(&points, &slopes, &weights) }
     }
 
     /// Draws from what the cubic stands for, every other pair of them from further out.

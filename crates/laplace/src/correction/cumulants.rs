@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
-use gmrf::sums::add_weighted_cubes;
+use gmrf::sums::{add_weighted_cubes, sum_at};
 
 use super::one_loop::{OneLoop, Room, VarianceTerms};
 use crate::error::LaplaceError;
@@ -104,12 +104,8 @@ impl ThirdCumulants {
             }
             workspace.factor.solve_many_in_place(&mut columns, BLOCK, &mut work)?;
             for (k, own) in covariances.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
-                own.fill(0.0);
                 let (nodes, values) = workspace.design.row(k);
-                for (&j, a) in nodes.iter().zip(values) {
-                    let column = &columns[j * BLOCK..(j + 1) * BLOCK];
-                    own.iter_mut().zip(column).for_each(|(s, c)| *s += a * c);
-                }
+                sum_at(values, nodes, columns.as_chunks().0, own);
             }
             add_weighted_cubes(&weights, columns.as_chunks::<BLOCK>().0, &mut out.nodes);
             add_weighted_cubes(&weights, covariances.as_chunks::<BLOCK>().0, &mut out.predictors);

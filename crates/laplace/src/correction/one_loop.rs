@@ -7,6 +7,8 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
+use gmrf::sums::add_product_with_sum;
+
 use crate::model::LatentGaussianModel;
 use crate::workspace::Workspace;
 
@@ -46,6 +48,12 @@ struct Kept<'a> {
     row: usize,
     columns: &'a [f64],
     covariances: &'a [f64],
+}
+
+/// Rows that are to be paired with one, each with a weight.
+struct Waiting<'a> {
+    with: [(&'a Kept<'a>, f64); 4],
+    count: usize,
 }
 
 /// Nodes or predictors whose covariances are turned from blocks into rows at a time, a line of the cache.
@@ -106,7 +114,8 @@ impl VarianceTerms {
         let Some((own, others)) = rows.split_last() else { return };
         let (i, variance) = (own.row, &workspace.predictor_variance);
         let curvature = if workspace.propagated { 0.0 } else { diagonal(workspace, i) };
-        self.add((own, own), curvature);
+        let mut waiting = Waiting { with: [(own, 0.0); 4], count: 0 };
+        self.add(own, &mut waiting, (own, curvature));
         let strength = workspace.third[i] * variance[i];
         for other in others {
             let (k, covariance) = (other.row, own.covariances[other.row]);
@@ -114,23 +123,34 @@ impl VarianceTerms {
             // over √(v_i v_k) on either side
             let weight = strength * workspace.third[k] * variance[k] * covariance * covariance;
             if weight * weight > NEGLIGIBLE * NEGLIGIBLE * variance[i] * variance[k] {
-                self.add((own, other), 2.0 * pair);
+                self.add(own, &mut waiting, (other, 2.0 * pair));
             }
         }
+        self.add_waiting(own, &mut waiting);
     }
 
-    /// `+= weight · c_a∘c_b`.
-    fn add(&mut self, (a, b): (&Kept<'_>, &Kept<'_>), weight: f64) {
+    /// `+= weight · c_own∘c_other`, when there are enough of them.
+    fn add<'a>(&mut self, own: &Kept<'a>, waiting: &mut Waiting<'a>, (other, weight): (&'a Kept<'a>, f64)) {
         if weight == 0.0 {
             return;
         }
-        for (out, left, right) in
-            [(&mut self.nodes, a.columns, b.columns), (&mut self.predictors, a.covariances, b.covariances)]
-        {
-            for ((out, left), right) in out.iter_mut().zip(left).zip(right) {
-                *out += weight * left * right;
-            }
+        waiting.with[waiting.count] = (other, weight);
+        waiting.count += 1;
+        if waiting.count == waiting.with.len() {
+            self.add_waiting(own, waiting);
         }
+    }
+
+    fn add_waiting(&mut self, own: &Kept<'_>, waiting: &mut Waiting<'_>) {
+        if waiting.count == 0 {
+            return;
+        }
+        waiting.with[waiting.count..].iter_mut().for_each(|pair| pair.1 = 0.0);
+        let weights = waiting.with.map(|(_, weight)| weight);
+        add_product_with_sum(weights, waiting.with.map(|(other, _)| other.columns), own.columns, &mut self.nodes);
+        let covariances = waiting.with.map(|(other, _)| other.covariances);
+        add_product_with_sum(weights, covariances, own.covariances, &mut self.predictors);
+        waiting.count = 0;
     }
 
     fn plus(mut self, other: Self) -> Self {

@@ -21,7 +21,7 @@ use crate::workspace::Workspace;
 
 use acceleration::Acceleration;
 pub(crate) use tilted::Quadrature;
-use tilted::{Site, Tilted};
+use tilted::{Site, Tilted, larger};
 
 /// When the iteration stops.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -159,7 +159,7 @@ impl Workspace {
             self.inverse.compute(&self.factor)?;
             self.fill_predictor_variances(model);
             self.tilt(model, owners, (&iteration.sites, &mut iteration.tilted), false)?;
-            let distance = iteration.tilted.iter().map(Tilted::distance).fold(0.0, f64::max);
+            let distance = iteration.tilted.iter().map(Tilted::distance).fold(0.0, larger);
             if !distance.is_finite() {
                 return Err(failure(count, "the moments of a tilted distribution are not finite".into()));
             }

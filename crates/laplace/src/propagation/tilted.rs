@@ -34,10 +34,15 @@ impl Tilted {
     /// Of a row without likelihood.
     pub(super) const UNTOUCHED: Self = Self { log_density: 0.0, mean: 0.0, variance: 1.0, third: 0.0, fourth: 0.0 };
 
-    /// How far the row's Gaussian is from its tilted distribution.
+    /// How far the row's Gaussian is from its tilted distribution; NaN where a moment is.
     pub(super) fn distance(&self) -> f64 {
-        self.mean.abs().max((self.variance - 1.0).abs())
+        larger(self.mean.abs(), (self.variance - 1.0).abs())
     }
+}
+
+/// The larger of two numbers, NaN if either is.
+pub(super) fn larger(a: f64, b: f64) -> f64 {
+    if a.is_nan() || a > b { a } else { b }
 }
 
 /// One row's Gaussian and site.
@@ -176,5 +181,19 @@ impl Quadrature {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_that_is_not_a_number_is_no_small_distance() {
+        let tilted = |mean: f64, variance: f64| Tilted { mean, variance, ..Tilted::UNTOUCHED };
+        assert!(tilted(f64::NAN, 1.0).distance().is_nan() && tilted(0.0, f64::NAN).distance().is_nan());
+        assert_eq!(tilted(-0.5, 1.2).distance(), 0.5);
+        let all = [tilted(0.1, 1.0), tilted(f64::NAN, f64::NAN), tilted(0.2, 1.0)];
+        assert!(all.iter().map(Tilted::distance).fold(0.0, larger).is_nan());
     }
 }
