@@ -9,7 +9,7 @@ use crate::marginal::{Marginal, Table};
 /// Draws that a task maps.
 const CHUNK: usize = 512;
 /// Bins of a smoothed density, from end to end of the draws.
-const BINS: usize = 1200;
+const BINS: usize = 600;
 /// The least and the greatest width of the smoothing kernel in standard deviations.
 const BANDWIDTH: (f64, f64) = (0.2, 0.35);
 

@@ -40,7 +40,7 @@ const MOST_DIMENSIONS: usize = 64;
 const MOST_FOLDED: f64 = 0.1;
 /// Pairs of draws of the cubic's density for each hyperparameter, and the least and the most of them: second moments before weighing
 /// are exact, so that third ones decide, and what the weights vary by, which grows with the dimension.
-const PAIRS: (usize, usize, usize) = (128, 2048, 4096);
+const PAIRS: (usize, usize, usize) = (256, 2048, 4096);
 /// Draws that a task takes.
 const CHUNK: usize = 512;
 /// Their greatest weight, of the median one: where the cubic can be believed the logarithms vary by 0.3, and no draw may decide.
