@@ -43,13 +43,14 @@ const MOST_FOLDED: f64 = 0.1;
 const PAIRS: (usize, usize, usize) = (256, 2048, 4096);
 /// Draws that a task takes.
 const CHUNK: usize = 512;
-/// Their greatest weight, of the median one: where the cubic can be believed the logarithms vary by 0.3, and no draw may decide.
+/// Their greatest weight, of the median one, or of the mean one where a cubic is fitted to them: where it can be believed the logarithms
+/// vary by 0.3, and no draw may decide.
 const MOST_WEIGHT: f64 = 4.0;
+/// Share of them that their weights must leave where the cubic is to be believed.
+const LEAST_SHARE: f64 = 0.25;
 /// What a draw of no weight and a point of a design say of the cubic beside a draw of the density: without them it could be anything
 /// there, and few draws may have weight.
 const LEAST_SAY: f64 = 0.2;
-/// Share of them that their weights must leave where the cubic is to be believed.
-const LEAST_SHARE: f64 = 0.25;
 /// Pareto index of the weights beyond which not even means exist (Vehtari et al. 2024); beyond 0.7 the certificate says so.
 const MOST_TAIL: f64 = 1.0;
 /// Independent draws that the weights must leave of few draws and of many.
