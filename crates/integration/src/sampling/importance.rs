@@ -18,7 +18,6 @@ use crate::evaluated::{Evaluated, effective, log_sum, normalised};
 use crate::executor::map;
 use crate::exploration::{Exploration, Seen};
 use crate::hyper_marginal::Axis;
-use crate::joint::Joint;
 use crate::mixing::mixing_weights;
 
 /// Slopes and values for each coefficient of the cubic, and the least number of draws: given `θ` the moments are known, so that few draws
@@ -307,14 +306,16 @@ impl Exploration<'_> {
         Fitted { draws: ThetaDraws { zs, weights }, log_integral, share }
     }
 
-    /// Draws of the axes' densities, coupled as the gradients seen say, where that can be believed.
-    pub(crate) fn coupled_joint(&self, scores: &NormalScores) -> Joint {
-        let coupled = self.draws_of(&self.coupled(scores), scores);
-        let ThetaDraws { zs, weights } = match coupled.share >= LEAST_SHARE {
-            true => coupled.draws,
-            false => self.draws_of(&Cubic::zero(self.map.mode.len()), scores).draws,
-        };
-        self.joint_of(&zs, weights)
+    /// Draws of the axes' densities, coupled as the gradients seen say, where that can be believed, and the cubic that couples them.
+    pub(crate) fn coupled_draws(&self, scores: &NormalScores) -> (Cubic, ThetaDraws) {
+        let cubic = self.coupled(scores);
+        let coupled = self.draws_of(&cubic, scores);
+        if coupled.share >= LEAST_SHARE {
+            return (cubic, coupled.draws);
+        }
+        let none = Cubic::zero(self.map.mode.len());
+        let draws = self.draws_of(&none, scores).draws;
+        (none, draws)
     }
 
     /// The evaluated draws of weights `own` as a design with the moments of many; as many of them as mixtures have room for.

@@ -5,7 +5,7 @@ mod bridge;
 pub(crate) mod calibration;
 mod chain;
 pub mod convergence;
-mod cubic;
+pub(crate) mod cubic;
 pub(crate) mod importance;
 pub(crate) mod normals;
 pub(crate) mod scores;
@@ -89,8 +89,8 @@ impl NutsOptions {
 
 /// Draws of `θ` with the weights of `log p̃(θ|y)`: all of them give the marginals of the hyperparameters, some of them carry moments.
 pub(crate) struct ThetaDraws {
-    zs: Vec<Vec<f64>>,
-    weights: Vec<f64>,
+    pub(crate) zs: Vec<Vec<f64>>,
+    pub(crate) weights: Vec<f64>,
 }
 
 impl Exploration<'_> {
@@ -179,7 +179,7 @@ impl Exploration<'_> {
         self.joint_of(&draws.zs, normalised(&logs))
     }
 
-    fn joint_of(&self, zs: &[Vec<f64>], weights: Vec<f64>) -> Joint {
+    pub(crate) fn joint_of(&self, zs: &[Vec<f64>], weights: Vec<f64>) -> Joint {
         Joint::given(zs.iter().map(|z| self.map.theta(z)).collect(), weights)
     }
 
