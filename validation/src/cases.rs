@@ -44,12 +44,10 @@ pub struct Bars {
 }
 
 impl Bars {
-    /// Of every case but the hard ones.
+    /// Of every case but one.
     pub const USUAL: Self = Self { mean: 0.02, sd: 0.02, distance: 0.02, evidence: None };
-    /// Where two effects compete for the same variation and the variance of one may vanish, and with fifteen covariance parameters.
-    pub const HARD: Self = Self { mean: 0.05, sd: 0.05, distance: 0.03, evidence: None };
-    /// Bernoulli data in small clusters with a standard deviation of four; a mean 0.1 standard deviations off is a distance of 0.04.
-    pub const TOENAIL: Self = Self { mean: 0.1, sd: 0.05, distance: 0.04, evidence: Some(0.5) };
+    /// Bernoulli data in small clusters with a standard deviation of four.
+    pub const TOENAIL: Self = Self { mean: 0.1, sd: 0.05, distance: 0.03, evidence: Some(0.5) };
 }
 
 /// A scalar of the reference.
@@ -174,7 +172,7 @@ pub fn own_cases() -> Result<Vec<Case>, Failure> {
         let folder = reference.join(&record[0]);
         cases.push(Case {
             name: record[0].to_owned(),
-            bars: if &record[2] == "hard" { Bars::HARD } else { Bars::USUAL },
+            bars: Bars::USUAL,
             log_evidence: evidence(&folder.join("evidence.json")),
             reference: folder,
             table: Table::from_csv_path(&file.data)?,
@@ -330,7 +328,7 @@ pub fn shared_cases() -> Result<Vec<Case>, Failure> {
         if directory.exists() {
             found.push(Case {
                 name: case.name.to_owned(),
-                bars: if case.name == "tumor" { Bars::HARD } else { Bars::USUAL },
+                bars: Bars::USUAL,
                 reference: directory.clone(),
                 log_evidence: evidence(&directory.join("log_marginal_likelihood.json")),
                 table: Table::from_csv_path(directory.join(case.data))?,

@@ -67,7 +67,8 @@ impl Exploration<'_> {
         (0..p).map(|k| along(k).map(|axis| direction_tail_index(&draws, |z| axis.at(z)))).collect()
     }
 
-    /// Between the moments of the design and those of the marginals, which read more than its points.
+    /// Between the moments of the design and those of the marginals, which read more than its points; where a lattice has all of its
+    /// points, of every second one of them.
     pub(crate) fn design_difference(
         &self,
         evaluated: &Evaluated,
@@ -77,6 +78,8 @@ impl Exploration<'_> {
         if evaluated.points.len() < 2 || self.draws.is_some() {
             return None;
         }
+        let half = evaluated.grid.as_ref().and_then(|grid| grid.half(weights));
+        let weights = half.as_deref().unwrap_or(weights);
         let theta = |k: usize, j: usize| evaluated.points[k].approximation.theta[j];
         let difference = |(j, marginal): (usize, &Marginal)| {
             let mean: f64 = weights.iter().enumerate().map(|(k, w)| w * theta(k, j)).sum();

@@ -13,6 +13,19 @@ pub(crate) struct Grid {
     pub(crate) predicted: Vec<Predicted>,
 }
 
+impl Grid {
+    /// Weights of every second point where all were evaluated: of those with an even sum of indices, as a thinned grid has them.
+    pub(crate) fn half(&self, weights: &[f64]) -> Option<Vec<f64>> {
+        let is_even = |index: &Vec<i32>| index.iter().sum::<i32>() % 2 == 0;
+        if !self.predicted.is_empty() || self.indices.iter().all(is_even) {
+            return None;
+        }
+        let half = self.indices.iter().zip(weights).map(|(index, w)| if is_even(index) { *w } else { 0.0 });
+        let total: f64 = half.clone().sum();
+        (total > 0.0).then(|| half.map(|w| w / total).collect())
+    }
+}
+
 /// An evaluated design.
 #[derive(Default)]
 pub(crate) struct Evaluated {

@@ -6,7 +6,7 @@ use crate::design::{
 use crate::engine::{Asked, PointEvaluation};
 use crate::error::IntegrationError;
 use crate::evaluated::{Evaluated, Grid};
-use crate::exploration::Exploration;
+use crate::exploration::{Exploration, Seen};
 use crate::extrapolation::{Known, directions, extrapolated};
 use crate::hyper_marginal::Axis;
 use crate::posterior::Strategy;
@@ -93,6 +93,8 @@ impl Exploration<'_> {
         let mut indices = Vec::new();
         for (index, point) in grid.points() {
             if let Some(evaluation) = found.remove(&index) {
+                let log_ratio = Some(evaluation.approximation.log_posterior);
+                self.seen.push(Seen { log_ratio, ..self.gradient_at(point.z.clone(), &evaluation) });
                 evaluated.design.push(point);
                 evaluated.points.push(evaluation);
                 indices.push(index);

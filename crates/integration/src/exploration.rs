@@ -12,6 +12,7 @@ use crate::executor::{Executor, map};
 use crate::hessian::Reparametrisation;
 use crate::hyper_marginal::{Axis, Knot};
 use crate::marginal::Marginal;
+use crate::merging::Merging;
 use crate::mode::Mode;
 use crate::posterior::{Diagnostics, Evidence, ExploreOptions, IntegrationPoint, Posterior, Strategy, Timing};
 use crate::requested::Requested;
@@ -279,11 +280,13 @@ impl Exploration<'_> {
         let total: f64 = kept.iter().map(|(weight, _)| weight).sum();
         let count = kept.first().map_or(0, |(_, point)| of(point).len());
         let chunk = |c: usize| {
-            let mut gaussians = SkewedGaussians::default();
+            let (mut gaussians, mut merging, mut parts) = (SkewedGaussians::default(), Merging::default(), Vec::new());
             let marginal = |i: usize| {
-                let moments = kept.iter().map(|(_, point)| &of(point)[i]);
-                let weights = kept.iter().map(|(weight, _)| weight / total);
-                Marginal::Mixture(weights.zip(gaussians.of(moments)).collect())
+                parts.clear();
+                parts.extend(kept.iter().map(|(weight, point)| (weight / total, of(point)[i])));
+                let merged = merging.of(&parts);
+                let weights = merged.iter().map(|(weight, _)| *weight);
+                Marginal::Mixture(weights.zip(gaussians.of(merged.iter().map(|(_, moment)| moment))).collect())
             };
             (c * CHUNK..count.min((c + 1) * CHUNK)).map(marginal).collect::<Vec<_>>()
         };
@@ -327,9 +330,11 @@ impl Exploration<'_> {
     }
 }
 
-/// Marginals of more than two hyperparameters are read from the axes, and the composite design is stretched along them.
+/// Marginals of more than two hyperparameters are read from the axes, and of fewer where there is no lattice; the composite design is
+/// stretched along them.
 fn needs_axes(strategy: Strategy, p: usize) -> bool {
-    let stands_on_them = matches!(strategy, Strategy::CentralComposite | Strategy::Importance);
+    let stands_on_them =
+        matches!(strategy, Strategy::CentralComposite | Strategy::GaussHermite(_) | Strategy::Importance);
     !is_sampled(strategy) && (p > 2 || (p > 0 && stands_on_them))
 }
 

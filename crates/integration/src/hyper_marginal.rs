@@ -63,7 +63,7 @@ impl Tail {
     fn new(rest: impl Fn(f64) -> f64, end: f64, inward: f64) -> Self {
         let log = |z: f64| rest(z) - 0.5 * z * z;
         let value = log(end);
-        Self { end, value, slope: ((value - log(end + inward)) / inward.abs()).min(-0.25) }
+        Self { end, value, slope: ((value - log(end + inward)) / inward.abs()).min(-LEAST_TAIL) }
     }
 
     fn at(&self, z: f64) -> f64 {
@@ -199,6 +199,11 @@ fn filled(
     known
 }
 
+/// How far a log-density may rise above the corners of a cell, in squared spacings: a quarter in the middle of a Gaussian's.
+const MOST_BULGE: f64 = 0.5;
+/// Least fall of a log-density beyond the lattice, for each standard deviation.
+const LEAST_TAIL: f64 = 0.25;
+
 /// Rows that a spline across them runs through.
 const WINDOW: usize = 6;
 
@@ -207,6 +212,10 @@ struct Surface {
     rows: Vec<Axis>,
     first: Vec<f64>,
     ends: [(f64, f64); 2],
+    /// The values row by row, and how many there are in a row.
+    values: Vec<f64>,
+    width: usize,
+    step: f64,
 }
 
 impl Surface {
@@ -221,10 +230,12 @@ impl Surface {
         let known = filled(known, (a0, a1), (b0, b1));
         let value = |a: i32, b: i32| known.get(&(a, b)).copied().unwrap_or(DEEPEST_CORNER);
         let second: Vec<f64> = (b0..=b1).map(|b| lattice.step * f64::from(b)).collect();
-        let rows = (a0..=a1).map(|a| Axis::new(second.clone(), (b0..=b1).map(|b| value(a, b)).collect())).collect();
+        let values: Vec<f64> =
+            (a0..=a1).flat_map(|a| (b0..=b1).map(move |b| (a, b))).map(|(a, b)| value(a, b)).collect();
+        let rows = values.chunks(second.len()).map(|row| Axis::new(second.clone(), row.to_vec())).collect();
         let first: Vec<f64> = (a0..=a1).map(|a| lattice.step * f64::from(a)).collect();
         let ends = [(first[0], first[first.len() - 1]), (second[0], second[second.len() - 1])];
-        Self { rows, first, ends }
+        Self { rows, first, ends, width: second.len(), step: lattice.step, values }
     }
 
     fn corners(&self) -> [[f64; 2]; 4] {
@@ -232,8 +243,27 @@ impl Surface {
         [[a, c], [a, d], [b, c], [b, d]]
     }
 
-    /// A spline across a few neighbouring rows: local, so that a value costs the same on any lattice.
+    /// No more than its neighbours allow: where the lattice is bent, splines through what lies beyond its drop may rise.
     fn at(&self, z0: f64, z1: f64) -> f64 {
+        self.spline_at(z0, z1).min(self.bound(z0, z1))
+    }
+
+    /// The greatest corner of the cell and what a density may rise between them; beyond the rectangle of its nearest side, less a fall.
+    fn bound(&self, z0: f64, z1: f64) -> f64 {
+        let place = |z: f64, (low, high): (f64, f64), count: usize| {
+            let beyond = (low - z).max(z - high).max(0.0);
+            let lower = ((z - low) / self.step).floor().clamp(0.0, (count - 1) as f64) as usize;
+            (lower, (lower + 1).min(count - 1), beyond)
+        };
+        let (a, b, beyond) = place(z0, self.ends[0], self.rows.len());
+        let (c, d, further) = place(z1, self.ends[1], self.width);
+        let corner = |row: usize, column: usize| self.values[row * self.width + column];
+        let greatest = corner(a, c).max(corner(a, d)).max(corner(b, c)).max(corner(b, d));
+        greatest + MOST_BULGE * self.step * self.step - LEAST_TAIL * (beyond + further)
+    }
+
+    /// A spline across a few neighbouring rows: local, so that a value costs the same on any lattice.
+    fn spline_at(&self, z0: f64, z1: f64) -> f64 {
         let n = self.rows.len();
         let i = match n {
             0..4 => 0,

@@ -47,7 +47,12 @@ pub enum Map {
 
 impl Map {
     fn is_identity(&self) -> bool {
-        [Self::Hyperparameter(Transform::Identity), Self::Affine { scale: 1.0, shift: 0.0 }].contains(self)
+        let identities = [
+            Self::Hyperparameter(Transform::Identity),
+            Self::InverseLink(Link::Identity),
+            Self::Affine { scale: 1.0, shift: 0.0 },
+        ];
+        identities.contains(self)
     }
 
     fn apply(&self, x: f64) -> f64 {

@@ -20,8 +20,8 @@ use crate::sampling::{ImportanceReport, NutsOptions, SamplingReport};
 /// How the hyperparameters are integrated out.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Strategy {
-    /// Grid for up to two hyperparameters (three where a factor is cheap), central composite design up to eight, refined by weighed
-    /// draws where its marginals and its points disagree, weighed draws up to fifty where they take ten seconds or so, the no-U-turn
+    /// Grid for up to two hyperparameters (three where a factor is cheap), halved where it disagrees with every second of its points,
+    /// central composite design up to eight, refined by weighed draws where its marginals and its points disagree, weighed draws up to fifty where they take ten seconds or so, the no-U-turn
     /// sampler where their weights cannot be believed, the mode alone beyond.
     #[default]
     Automatic,

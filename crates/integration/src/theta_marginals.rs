@@ -5,11 +5,13 @@ use std::sync::Arc;
 use crate::evaluated::Evaluated;
 use crate::executor::map;
 use crate::exploration::Exploration;
+use crate::finer_lattice::finer;
 use crate::hyper_marginal::{Axis, Lattice, of_axes, of_line, of_plane};
 use crate::joint::Joint;
 use crate::marginal::Marginal;
 use crate::mixing::mixing_weights;
 use crate::reshaping::{points_of, reshaped};
+use crate::sampling::ThetaDraws;
 use crate::sampling::scores::NormalScores;
 use crate::skewed::SkewedGaussian;
 
@@ -51,9 +53,9 @@ impl Exploration<'_> {
                 let derived = if has_derived && with == used { self.derived(Some(&joint)) } else { Vec::new() };
                 return (joint.marginals(self.executor, <[f64]>::to_vec), derived, weights.to_vec());
             }
-            let several = lattice.is_none() && self.map.mode.len() > 2;
+            let several = lattice.is_none() && !axes.is_empty();
             let needed = several || (has_derived && with == used);
-            let joint = (needed && !axes.is_empty()).then(|| self.joint(axes, &chosen));
+            let joint = (needed && !axes.is_empty()).then(|| self.joint(axes, &chosen, lattice.as_ref()));
             let derived = if has_derived && with == used { self.derived(joint.as_ref()) } else { Vec::new() };
             let mixing = match &joint {
                 Some(joint) if several && with == used => {
@@ -63,7 +65,8 @@ impl Exploration<'_> {
                 }
                 _ => weights.to_vec(),
             };
-            (self.of_theta(lattice.as_ref(), &chosen, joint.as_ref()), derived, mixing)
+            let finer = finer(evaluated, &self.map, with);
+            (self.of_theta((lattice.as_ref(), finer.as_ref()), &chosen, joint.as_ref()), derived, mixing)
         };
         let (plain, derived, mixing) = of(false);
         if !used {
@@ -83,13 +86,24 @@ impl Exploration<'_> {
         }
     }
 
-    /// Draws from the axes' densities `of`, coupled as the plain log-density is.
-    fn joint(&self, axes: &[(Axis, Axis)], of: &[Axis]) -> Joint {
+    /// Draws from the axes' densities `of`, coupled as the plain log-density is, or as a lattice says where there is one.
+    fn joint(&self, axes: &[(Axis, Axis)], of: &[Axis], lattice: Option<&Lattice>) -> Joint {
         let scores = NormalScores::new(of.iter(), axes);
-        self.coupled_joint(&scores)
+        match lattice {
+            Some(lattice) => self.joint_of_lattice(&scores, lattice),
+            None => {
+                let (_, ThetaDraws { zs, weights }) = self.coupled_draws(&scores);
+                self.joint_of(&zs, weights)
+            }
+        }
     }
 
-    fn of_theta(&self, lattice: Option<&Lattice>, axes: &[Axis], joint: Option<&Joint>) -> Vec<Marginal> {
+    fn of_theta(
+        &self,
+        (lattice, finer): (Option<&Lattice>, Option<&Lattice>),
+        axes: &[Axis],
+        joint: Option<&Joint>,
+    ) -> Vec<Marginal> {
         let p = self.map.mode.len();
         let gaussian = |j: usize| {
             let sd = self.map.loading(j).iter().map(|a| a * a).sum::<f64>().sqrt();
@@ -97,8 +111,11 @@ impl Exploration<'_> {
         };
         map(self.executor, p, |j| match (lattice, p) {
             (Some(lattice), 1) => of_line(&self.map, lattice),
-            (Some(lattice), 2) => self.matched(of_plane(&self.map, lattice, j), &points_of(&self.map, lattice, j)),
-            _ if p > 2 => {
+            (Some(lattice), 2) => {
+                let marginal = of_plane(&self.map, finer.unwrap_or(lattice), j);
+                self.matched(marginal, &points_of(&self.map, lattice, j))
+            }
+            _ if !axes.is_empty() => {
                 let marginal = of_axes(&self.map, axes, j);
                 match (lattice, joint) {
                     (Some(lattice), _) => self.reshaped(marginal, &points_of(&self.map, lattice, j)),

@@ -1,0 +1,109 @@
+//! Designs over the hyperparameters against quadrature of a posterior that is its prior.
+#![allow(clippy::unwrap_used)] // what fails in a helper fails the test
+
+use std::sync::Arc;
+
+use gmrf::latent::Iid;
+use gmrf::prior::Prior;
+use gmrf::{Hyperparameter, HyperparameterBlock};
+use integration::{ExploreOptions, Posterior, Sequential, Strategy};
+use laplace::likelihood::{FromDensity, LogDensity, Real};
+use laplace::{Design, Effect, LatentGaussianModel, Link, Observations};
+
+/// Normal densities, each of a weight, a centre and a standard deviation.
+#[derive(Debug)]
+struct Mixture(Vec<(f64, f64, f64)>);
+
+impl Prior for Mixture {
+    fn log_density(&self, theta: &[f64], gradient: &mut [f64]) -> f64 {
+        let part = |(w, m, s): &(f64, f64, f64)| {
+            let t = (theta[0] - m) / s;
+            (w / s * (-0.5 * t * t).exp() / std::f64::consts::TAU.sqrt(), -t / s)
+        };
+        let density: f64 = self.0.iter().map(|p| part(p).0).sum();
+        gradient[0] = self.0.iter().map(|p| part(p).0 * part(p).1).sum::<f64>() / density;
+        density.ln()
+    }
+    fn description(&self) -> String {
+        "mixture".to_owned()
+    }
+}
+
+impl Mixture {
+    fn moments(&self) -> (f64, f64) {
+        let mean: f64 = self.0.iter().map(|(w, m, _)| w * m).sum();
+        let second: f64 = self.0.iter().map(|(w, m, s)| w * (m * m + s * s)).sum();
+        (mean, (second - mean * mean).sqrt())
+    }
+}
+
+/// Observations that say nothing.
+#[derive(Debug)]
+struct Flat;
+
+impl LogDensity for Flat {
+    fn family(&self) -> &'static str {
+        "flat"
+    }
+    fn len(&self) -> usize {
+        1
+    }
+    fn is_observed(&self, _row: usize) -> bool {
+        true
+    }
+    fn log_density<R: Real>(&self, _row: usize, eta: R, _theta: &[R]) -> R {
+        eta * 0.0
+    }
+}
+
+/// Effects whose precisions have the priors as their posteriors.
+fn model(priors: Vec<Mixture>) -> LatentGaussianModel {
+    let count = priors.len();
+    let effect = |(k, prior): (usize, Mixture)| {
+        let block = HyperparameterBlock::single(Hyperparameter::log_precision("precision", 0.0), Arc::new(prior));
+        Effect { name: format!("g{k}"), model: Arc::new(Iid::new(1, None, block).unwrap()) }
+    };
+    let likelihood = Arc::new(FromDensity::new(Flat, Link::Identity, Vec::new()).unwrap());
+    let mut design = Design::new(count);
+    design.push_row(&(0..count).map(|k| (k, 1.0)).collect::<Vec<_>>(), 0.0).unwrap();
+    let observations = Observations { name: "likelihood".to_owned(), likelihood };
+    let effects = priors.into_iter().enumerate().map(effect).collect();
+    LatentGaussianModel::new(effects, vec![observations], design).unwrap()
+}
+
+fn explored(strategy: Strategy, priors: Vec<Mixture>) -> Posterior {
+    let options = ExploreOptions { strategy, ..ExploreOptions::default() };
+    Posterior::explore(&model(priors), &Sequential, &options).unwrap()
+}
+
+#[test]
+fn a_grid_that_disagrees_with_half_of_its_points_is_refined() {
+    // a narrow part beside a point of the default grid, which gives it some times its weight
+    let parts = || Mixture(vec![(0.96, 0.0, 1.0), (0.04, 1.95, 0.1)]);
+    let (mean, sd) = parts().moments();
+    let error = |posterior: &Posterior| (posterior.hyperparameters[0].mean() - mean).abs() / sd;
+    let (fixed, refined) =
+        (explored(Strategy::Grid(None), vec![parts()]), explored(Strategy::Automatic, vec![parts()]));
+    let said = |posterior: &Posterior| posterior.checks.as_ref().unwrap().design_difference.unwrap().value;
+    assert!(refined.points.len() > fixed.points.len(), "{} {}", refined.points.len(), fixed.points.len());
+    assert!(said(&fixed) > 0.05 && said(&refined) < 0.05, "{} {}", said(&fixed), said(&refined));
+    // the tolerance is that of every second point: all of them are better
+    assert!(error(&fixed) > 0.03 && error(&refined) < 0.02, "{} {}", error(&fixed), error(&refined));
+}
+
+#[test]
+fn every_design_reads_skewed_marginals_off_one_and_two_hyperparameters() {
+    // skewed as a log-gamma density of shape 3 or so
+    let parts = || Mixture(vec![(0.7, 0.3, 0.8), (0.3, -0.5, 1.2)]);
+    let (mean, sd) = parts().moments();
+    for count in [1, 2] {
+        for strategy in [Strategy::Grid(None), Strategy::GaussHermite(5), Strategy::CentralComposite] {
+            let posterior = explored(strategy, (0..count).map(|_| parts()).collect());
+            for marginal in &posterior.hyperparameters {
+                let (off, ratio) = ((marginal.mean() - mean) / sd, marginal.sd() / sd - 1.0);
+                // cubics between five points of an axis
+                assert!(off.abs() < 0.02 && ratio.abs() < 0.02, "{strategy:?} {count}: {off} {ratio}");
+            }
+        }
+    }
+}
