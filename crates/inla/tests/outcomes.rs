@@ -103,8 +103,9 @@ fn the_order_of_the_rows_does_not_matter() {
     // sums in another order
     assert!(difference.abs() < 1e-6, "{difference}");
     for (row, &place) in places.iter().enumerate() {
-        let (a, b) = (sorted.linear_predictor()[row].mean(), first.linear_predictor()[place].mean());
-        assert!((a - b).abs() < 1e-5, "row {row}: {a} {b}");
+        let (a, b) = (&sorted.linear_predictor()[row], &first.linear_predictor()[place]);
+        // the search for the mode ends elsewhere within its tolerance, a hundredth of a standard deviation of a hyperparameter
+        assert!((a.mean() - b.mean()).abs() < 1e-3 * b.sd(), "row {row}: {} {}", a.mean(), b.mean());
     }
     let (sd, rho) = (named(&first, "id.sd[whatweight]"), named(&first, "id.rho[whatweight,whatvisits]"));
     // sines of amplitude one between the subjects

@@ -9,7 +9,7 @@ use crate::marginal::{Marginal, Table};
 /// Draws that a task maps.
 const CHUNK: usize = 512;
 /// Bins of a smoothed density, from end to end of the draws.
-const BINS: usize = 600;
+const BINS: usize = 400;
 /// Width of the smoothing kernel in standard deviations, times the ninth root of the number of draws: a little less than is best for a
 /// Gaussian.
 const BANDWIDTH: f64 = 0.9;

@@ -2,47 +2,58 @@
 //!
 //! Draws of the hyperparameters give every node and predictor a mixture of hundreds of parts, most of them alike. Parts whose standard
 //! deviations and means lie in one cell become one with their weight, mean, variance and third central moment, so that these of the
-//! mixture stay what they were; the fourth cumulant loses at most 2 % of the squared variance of a cell, a density some 10⁻³ of its
+//! mixture stay what they were; the fourth cumulant loses at most 3 % of the squared variance of a cell, a density some 10⁻³ of its
 //! height.
 
 use laplace::Moment;
 
 /// Parts up to which a mixture stays as it is.
 const FEW: usize = 48;
-/// Width of a cell: of the logarithms of standard deviations, and of means in standard deviations.
-const WIDTHS: (f64, f64) = (0.12, 0.25);
+/// Cells of variances: four for each factor of two, standard deviations in one of them within a ninth of each other.
+const MANTISSA: u32 = 2;
+/// Width of a cell of means, in standard deviations.
+const WIDTH: f64 = 0.25;
+/// Bits of a place among the parts, and of a cell of means: eleven are those of a variance's exponent.
+const PLACE: u32 = 20;
+const MEAN: u32 = u64::BITS - PLACE - 11 - MANTISSA;
 
 /// Merges weighted parts, with room for what that takes.
 #[derive(Default)]
 pub(crate) struct Merging {
     /// Cell and place of every part.
-    cells: Vec<((i64, i64), usize)>,
+    cells: Vec<u64>,
     merged: Vec<(f64, Moment)>,
 }
 
 impl Merging {
-    /// The parts in fewer, in the order of their cells; as they are if they are few or one of them has no width.
+    /// The parts in fewer, in the order of their cells; as they are if they are few, more than a million, or one of them has no width.
     pub(crate) fn of<'a>(&'a mut self, parts: &'a [(f64, Moment)]) -> &'a [(f64, Moment)] {
         let wide =
             |(_, part): &(f64, Moment)| part.mean.is_finite() && part.variance.is_normal() && part.variance > 0.0;
-        if parts.len() <= FEW || !parts.iter().all(wide) {
+        if parts.len() <= FEW || parts.len() >> PLACE != 0 || !parts.iter().all(wide) {
             return parts;
         }
+        let total: f64 = parts.iter().map(|(w, _)| w).sum();
+        let centre = parts.iter().map(|(w, part)| w * part.mean).sum::<f64>() / total;
         self.cells.clear();
-        self.cells.extend(parts.iter().enumerate().map(|(k, (_, part))| (cell(part), k)));
+        self.cells.extend(parts.iter().enumerate().map(|(k, (_, part))| (cell(part, centre) << PLACE) | k as u64));
         self.cells.sort_unstable();
         self.merged.clear();
-        let one = |group: &[((i64, i64), usize)]| merged(group.iter().map(|(_, k)| &parts[*k]));
-        self.merged.extend(self.cells.chunk_by(|a, b| a.0 == b.0).map(one));
+        let place = |cell: &u64| (cell & ((1 << PLACE) - 1)) as usize;
+        let one = |group: &[u64]| merged(group.iter().map(|cell| &parts[place(cell)]));
+        self.merged.extend(self.cells.chunk_by(|a, b| a >> PLACE == b >> PLACE).map(one));
         &self.merged
     }
 }
 
-/// Casts saturate: parts further out than any cell share the last one only if they are as far out as each other.
-fn cell(part: &Moment) -> (i64, i64) {
-    let spread = (0.5 * part.variance.ln() / WIDTHS.0).floor();
-    let mean = part.mean / (WIDTHS.1 * (WIDTHS.0 * spread).exp());
-    (spread as i64, mean.floor() as i64)
+/// The leading bits of a variance, then the distance of the mean from a centre in the standard deviations that they begin with.
+fn cell(part: &Moment, centre: f64) -> u64 {
+    let shift = f64::MANTISSA_DIGITS - 1 - MANTISSA;
+    let spread = part.variance.to_bits() >> shift;
+    let sd = f64::from_bits(spread << shift).sqrt();
+    // casts saturate: what is a hundred million standard deviations away shares a cell
+    let steps = ((part.mean - centre) / (WIDTH * sd)).floor() + (1u64 << (MEAN - 1)) as f64;
+    (spread << MEAN) | (steps as u64).min((1 << MEAN) - 1)
 }
 
 fn merged<'a>(parts: impl Iterator<Item = &'a (f64, Moment)> + Clone) -> (f64, Moment) {

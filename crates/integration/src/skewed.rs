@@ -198,6 +198,10 @@ fn lower_quantile(p: f64) -> f64 {
             break;
         }
         z -= step;
+        // the error is cubed
+        if step.abs() < 1e-5 {
+            break;
+        }
     }
     z
 }

@@ -5,10 +5,12 @@
 //! entropy are taken: averages of whatever resembles a combination of these functions lose most of their Monte Carlo error, and for a
 //! Gaussian density means and covariances lose all of it.
 
+use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::solvers::Solve;
-use faer::{Mat, Side};
+use faer::{Accum, Mat, MatRef, Par, Side};
 
-use crate::evaluated::effective;
+use crate::evaluated::{effective, normalised};
+use crate::executor::{Executor, map};
 
 /// Degrees of the monomials whose identities are set, the highest that the draws have room for: of that many draws for each of them. Fewer
 /// would follow the noise of the draws, and the higher ones bend the weights more.
@@ -74,6 +76,65 @@ fn functions(z: &[f64], g: &[f64], monomials: &[Vec<u32>]) -> Vec<f64> {
     monomials.iter().map(|m| (0..z.len()).filter(|&k| m[k] > 0).map(|k| along(m, k)).sum()).collect()
 }
 
+/// Monomials of degree two beyond which products of coordinates are left out of [`nearly`].
+const MOST_CROSSED: usize = 200;
+
+/// `z_i g_i + 1`, `g_i` and, where they are not too many, `z_i g_j + z_j g_i`: what [`nearly`] sets, one draw after another.
+pub(crate) fn second_degree(z: &[f64], g: &[f64], out: &mut Vec<f64>) {
+    let crossed = count(z.len(), 2) <= MOST_CROSSED;
+    out.extend_from_slice(g);
+    for i in 0..z.len() {
+        out.push(z[i] * g[i] + 1.0);
+        if crossed {
+            out.extend((0..i).map(|j| z[i] * g[j] + z[j] * g[i]));
+        }
+    }
+}
+
+/// Weights near `own` under which the means of functions of many draws nearly vanish: one step from where they are small. The functions
+/// come in chunks of draws, those of a draw one after another. `own` where the step would cost a tenth of what the draws are worth. Cost:
+/// `O(n k²)` for `k` functions.
+pub(crate) fn nearly(executor: &dyn Executor, chunks: &[Vec<f64>], own: Vec<f64>) -> Vec<f64> {
+    let (n, size) = (own.len(), chunks.iter().map(Vec::len).sum::<usize>());
+    let k = size / n.max(1);
+    if k == 0 || n < DRAWS_FOR_EACH * k {
+        return own;
+    }
+    let starts: Vec<usize> =
+        chunks.iter().scan(0, |start, chunk| Some(std::mem::replace(start, *start + chunk.len() / k))).collect();
+    let weights = |c: usize| &own[starts[c]..starts[c] + chunks[c].len() / k];
+    // sums over chunks, then in their order: the same on any number of threads
+    let sums = map(executor, chunks.len(), |c| moments(&chunks[c], weights(c), k));
+    let (mut mean, mut covariance) = (Mat::<f64>::zeros(k, 1), Mat::<f64>::zeros(k, k));
+    for (first, second) in &sums {
+        mean += first;
+        covariance += second;
+    }
+    for j in 0..k {
+        (j..k).for_each(|i| covariance[(i, j)] -= mean[(i, 0)] * mean[(j, 0)]);
+    }
+    let Ok(factor) = covariance.llt(Side::Lower) else { return own };
+    let step = factor.solve(&mean);
+    let tilt = |h: &[f64]| h.iter().enumerate().map(|(j, h)| h * step[(j, 0)]).sum::<f64>();
+    let tilts = chunks.iter().flat_map(|chunk| chunk.chunks_exact(k)).map(tilt);
+    let tilted = normalised(&own.iter().zip(tilts).map(|(w, tilt)| w.ln() - tilt).collect::<Vec<f64>>());
+    if effective(&tilted) >= 0.9 * effective(&own) { tilted } else { own }
+}
+
+/// `Σ w h` and the lower triangle of `Σ w h hᵀ` over a chunk of draws.
+fn moments(functions: &[f64], weights: &[f64], k: usize) -> (Mat<f64>, Mat<f64>) {
+    let (mut mean, mut root) = (Mat::zeros(k, 1), functions.to_vec());
+    for (h, weight) in root.chunks_exact_mut(k).zip(weights) {
+        h.iter().enumerate().for_each(|(j, h)| mean[(j, 0)] += weight * h);
+        h.iter_mut().for_each(|h| *h *= weight.sqrt());
+    }
+    let root = MatRef::from_column_major_slice(&root, k, weights.len());
+    let (lower, full) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
+    let mut second = Mat::zeros(k, k);
+    triangular::matmul(&mut second, lower, Accum::Replace, root, full, root.transpose(), full, 1.0, Par::Seq);
+    (mean, second)
+}
+
 /// `w ∝ own exp(λᵀh)` with `Σ w h = 0`: the minimum of a convex function of `λ`; `None` where there are no such weights.
 pub(crate) fn balanced(rows: &[Vec<f64>], own: &[f64]) -> Option<Vec<f64>> {
     let (n, k) = (rows.len(), rows[0].len());
@@ -118,6 +179,7 @@ pub(crate) fn balanced(rows: &[Vec<f64>], own: &[f64]) -> Option<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::executor::Sequential;
     use rand::SeedableRng;
     use rand_distr::{Distribution, StandardNormal};
 
@@ -164,6 +226,24 @@ mod tests {
             assert_eq!(monomials(p, degree).len(), count(p, degree));
         }
         assert_eq!(monomials(2, 2), [[0, 1], [0, 2], [1, 0], [1, 1], [2, 0]]);
+    }
+
+    #[test]
+    fn one_step_from_many_draws_takes_most_of_their_error() {
+        // a Gaussian known by its slopes, seen through draws of another
+        let zs = crate::sampling::normals::standard_normals(3, 800, 3);
+        let (own, mut functions) = (vec![1.0 / 1600.0; 1600], Vec::new());
+        for z in &zs {
+            let slope: Vec<f64> = z.iter().map(|z| -1.05 * (z - 0.03)).collect();
+            second_degree(z, &slope, &mut functions);
+        }
+        let weights = nearly(&Sequential, &[functions], own);
+        let mean = |f: &dyn Fn(&[f64]) -> f64| zs.iter().zip(&weights).map(|(z, w)| w * f(z)).sum::<f64>();
+        // what one step leaves is of the order of the square of what it takes
+        assert!((mean(&|z| z[0]) - 0.03).abs() < 2e-3, "{}", mean(&|z| z[0]));
+        assert!((mean(&|z| (z[1] - 0.03).powi(2)) - 1.0 / 1.05).abs() < 5e-3);
+        assert_eq!(nearly(&Sequential, &[vec![1.0, 2.0]], vec![0.5, 0.5]), [0.5, 0.5]);
+        assert!(nearly(&Sequential, &[], Vec::new()).is_empty());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! right to the second order in them; what the weights say beyond it corrects the evidence and shows how far it can be believed. Where
 //! that is not far enough, many draws speak for themselves.
 
+use super::calibration::{nearly, second_degree};
 use super::cubic::{Cubic, Scratch, Transport};
 use super::normals::standard_normals;
 use super::scores::{NormalScores, Scored};
@@ -289,12 +290,18 @@ impl Exploration<'_> {
         let p = self.map.mode.len();
         let normals = standard_normals(p, pairs(p), SEED);
         let moved = self.transported(cubic, &normals, |square| -0.5 * square);
-        let chunk = |c: usize| -> Vec<(Vec<f64>, f64)> {
-            let mut scratch = Scratch::default();
+        let chunk = |c: usize| -> (Vec<Drawn>, Vec<f64>) {
+            let (mut scratch, mut functions) = (Scratch::default(), Vec::new());
             let own = &moved[c * CHUNK..moved.len().min((c + 1) * CHUNK)];
-            own.iter().map(|(u, log)| (scores.point(u), cubic.at(u, &mut scratch) + log)).collect()
+            let weighed = own.iter().map(|(u, log)| {
+                let (value, slope) = cubic.at_with_slope(u, &mut scratch);
+                second_degree(u, &slope, &mut functions);
+                (scores.point(u), value + log)
+            });
+            (weighed.collect(), functions)
         };
-        let weighed = map(self.executor, moved.len().div_ceil(CHUNK), chunk);
+        let (weighed, functions): (Vec<_>, Vec<_>) =
+            map(self.executor, moved.len().div_ceil(CHUNK), chunk).into_iter().unzip();
         let (zs, mut logs): (Vec<_>, Vec<_>) = weighed.into_iter().flatten().unzip();
         let mut sorted = logs.clone();
         sorted.sort_by(f64::total_cmp);
@@ -303,7 +310,7 @@ impl Exploration<'_> {
         let weights = normalised(&logs);
         let share = effective(&weights) / normals.len() as f64;
         let log_integral = log_sum(&logs) - (normals.len() as f64).ln();
-        Fitted { draws: ThetaDraws { zs, weights }, log_integral, share }
+        Fitted { draws: ThetaDraws { zs, weights: nearly(self.executor, &functions, weights) }, log_integral, share }
     }
 
     /// Draws of the axes' densities, coupled as the gradients seen say, where that can be believed, and the cubic that couples them.
