@@ -19,6 +19,7 @@ use crate::evaluated::{Evaluated, normalised};
 use crate::executor::map;
 use crate::exploration::Exploration;
 use crate::joint::Joint;
+use crate::mixing::mixing_weights;
 use crate::objective::ObjectiveValue;
 
 use bridge::Proposal;
@@ -154,8 +155,9 @@ impl Exploration<'_> {
         if points.is_empty() {
             return Err(self.nothing_drawn());
         }
-        let slopes: Vec<Vec<f64>> = points.iter().map(|point| self.map.slope(&point.approximation.gradient)).collect();
-        let weights = calibration::weights(&used, &slopes, &vec![1.0 / used.len() as f64; used.len()]);
+        let joint = self.joint_of(&draws.zs, draws.weights.clone());
+        let thetas: Vec<&[f64]> = points.iter().map(|point| point.approximation.theta.as_slice()).collect();
+        let weights = mixing_weights(&thetas, &vec![1.0 / used.len() as f64; used.len()], &joint);
         let design = used.into_iter().zip(weights).zip(&points).map(|((z, weight), point)| DesignPoint {
             z,
             log_weight: weight.ln() + log_integral - point.approximation.log_posterior,
