@@ -19,14 +19,14 @@ const LEAST_MIDDLE: f64 = 0.3;
 /// Weighted draws of `θ`.
 #[derive(Debug, Clone)]
 pub(crate) struct Joint {
-    thetas: Vec<Vec<f64>>,
+    thetas: Arc<Vec<Vec<f64>>>,
     weights: Vec<f64>,
 }
 
 impl Joint {
     /// From draws with weights that sum to one.
-    pub(crate) fn given(thetas: Vec<Vec<f64>>, weights: Vec<f64>) -> Self {
-        Self { thetas, weights }
+    pub(crate) fn given(thetas: impl Into<Arc<Vec<Vec<f64>>>>, weights: Vec<f64>) -> Self {
+        Self { thetas: thetas.into(), weights }
     }
 
     /// Mean and standard deviation of a function.
@@ -36,13 +36,14 @@ impl Joint {
         (mean, variance.sqrt())
     }
 
-    /// Means of functions of `θ`.
-    pub(crate) fn mean_of(&self, functions: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
-        let mut means = Vec::new();
+    /// Means of functions of `θ`, which are appended to what they are given.
+    pub(crate) fn mean_of(&self, mut functions: impl FnMut(&[f64], &mut Vec<f64>)) -> Vec<f64> {
+        let (mut means, mut values) = (Vec::new(), Vec::new());
         for (theta, weight) in self.thetas.iter().zip(&self.weights) {
-            let values = functions(theta);
+            values.clear();
+            functions(theta, &mut values);
             means.resize(values.len(), 0.0);
-            means.iter_mut().zip(values).for_each(|(mean, value)| *mean += weight * value);
+            means.iter_mut().zip(&values).for_each(|(mean, value)| *mean += weight * value);
         }
         means
     }

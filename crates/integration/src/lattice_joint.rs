@@ -23,7 +23,7 @@ impl Exploration<'_> {
         let mut room = Room::default();
         let logs: Vec<f64> =
             draws.zs.iter().zip(&draws.weights).map(|(z, w)| w.ln() + residual.at(z, &mut room)).collect();
-        self.joint_of(&draws.zs, normalised(&logs))
+        draws.joint(normalised(&logs))
     }
 }
 

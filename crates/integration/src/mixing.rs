@@ -15,23 +15,30 @@ const MOST_CHANGE: f64 = 4.0;
 pub(crate) fn mixing_weights(thetas: &[&[f64]], own: &[f64], joint: &Joint) -> Vec<f64> {
     let p = thetas.first().map_or(0, |theta| theta.len());
     let moments: Vec<(f64, f64)> = (0..p).map(|j| joint.theta_moments(j)).collect();
-    let standard = |theta: &[f64]| -> Vec<f64> {
-        theta.iter().zip(&moments).map(|(t, (mean, sd))| (t - mean) / sd.max(f64::MIN_POSITIVE)).collect()
+    let standard = |theta: &[f64], out: &mut Vec<f64>| {
+        out.clear();
+        out.extend(theta.iter().zip(&moments).map(|(t, (mean, sd))| (t - mean) / sd.max(f64::MIN_POSITIVE)));
     };
-    let points: Vec<Vec<f64>> = thetas.iter().map(|theta| standard(theta)).collect();
-    let products = |z: &[f64], crossed: bool| {
-        let mut out = z.to_vec();
+    let products = |z: &[f64], crossed: bool, out: &mut Vec<f64>| {
+        out.extend_from_slice(z);
         for i in 0..z.len() {
             out.extend((if crossed { 0 } else { i }..=i).map(|j| z[i] * z[j]));
         }
-        out
     };
+    let mut z = Vec::new();
     for crossed in [true, false] {
-        let known = joint.mean_of(|theta| products(&standard(theta), crossed));
-        let rows: Vec<Vec<f64>> = points
-            .iter()
-            .map(|z| products(z, crossed).iter().zip(&known).map(|(value, known)| value - known).collect())
-            .collect();
+        let mut at = |theta: &[f64], out: &mut Vec<f64>| {
+            standard(theta, &mut z);
+            products(&z, crossed, out);
+        };
+        let known = joint.mean_of(&mut at);
+        let row = |theta: &&[f64]| {
+            let mut row = Vec::with_capacity(known.len());
+            at(theta, &mut row);
+            row.iter_mut().zip(&known).for_each(|(value, known)| *value -= known);
+            row
+        };
+        let rows: Vec<Vec<f64>> = thetas.iter().map(row).collect();
         if known.len() >= rows.len() {
             continue;
         }
@@ -58,7 +65,7 @@ mod tests {
         let joint = Joint::given(draws, vec![0.2; 5]);
         let weights = mixing_weights(&refs, &own, &joint);
         let mean = |f: &dyn Fn(&[f64]) -> f64| design.iter().zip(&weights).map(|(z, w)| w * f(z)).sum::<f64>();
-        let known = joint.mean_of(|z| vec![z[0], z[1], z[0] * z[0], z[0] * z[1], z[1] * z[1]]);
+        let known = joint.mean_of(|z, out| out.extend([z[0], z[1], z[0] * z[0], z[0] * z[1], z[1] * z[1]]));
         let found = [mean(&|z| z[0]), mean(&|z| z[1]), mean(&|z| z[0] * z[0]), mean(&|z| z[0] * z[1])];
         assert!(found.iter().zip(&known).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?} {known:?}");
         assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);

@@ -11,7 +11,6 @@ use crate::joint::Joint;
 use crate::marginal::Marginal;
 use crate::mixing::mixing_weights;
 use crate::reshaping::{points_of, reshaped};
-use crate::sampling::ThetaDraws;
 use crate::sampling::scores::NormalScores;
 use crate::skewed::SkewedGaussian;
 
@@ -92,8 +91,8 @@ impl Exploration<'_> {
         match lattice {
             Some(lattice) => self.joint_of_lattice(&scores, lattice),
             None => {
-                let (_, ThetaDraws { zs, weights }) = self.coupled_draws(&scores);
-                self.joint_of(&zs, weights)
+                let (_, draws) = self.coupled_draws(&scores);
+                draws.joint(draws.weights.clone())
             }
         }
     }

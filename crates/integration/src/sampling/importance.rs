@@ -197,7 +197,7 @@ impl Exploration<'_> {
         // a draw that could not be evaluated has no weight, but it was drawn
         let log_integral = log_sum(&ratios) - (log_proposal.len() as f64).ln();
         let weights = calibration::weights(&drawn.zs, &drawn.slopes, &normalised(&ratios));
-        let evaluated = self.thinned(ThetaDraws { zs: drawn.zs, weights }, log_integral)?;
+        let evaluated = self.thinned(self.theta_draws(drawn.zs, weights), log_integral)?;
         Ok((evaluated, ImportanceReport::new(log_proposal.len(), &ratios)))
     }
 
@@ -310,7 +310,8 @@ impl Exploration<'_> {
         let weights = normalised(&logs);
         let share = effective(&weights) / normals.len() as f64;
         let log_integral = log_sum(&logs) - (normals.len() as f64).ln();
-        Fitted { draws: ThetaDraws { zs, weights: nearly(self.executor, &functions, weights) }, log_integral, share }
+        let weights = nearly(self.executor, &functions, weights);
+        Fitted { draws: self.theta_draws(zs, weights), log_integral, share }
     }
 
     /// Draws of the axes' densities, coupled as the gradients seen say, where that can be believed, and the cubic that couples them.
@@ -327,7 +328,7 @@ impl Exploration<'_> {
 
     /// The evaluated draws of weights `own` as a design with the moments of many; as many of them as mixtures have room for.
     fn weighed(&mut self, round: Round, own: &[f64], draws: ThetaDraws, log_integral: f64) -> Evaluated {
-        let joint = self.joint_of(&draws.zs, draws.weights.clone());
+        let joint = draws.joint(draws.weights.clone());
         let points: Vec<&[f64]> = round.points.iter().map(|point| point.approximation.theta.as_slice()).collect();
         let mut weights = mixing_weights(&points, own, &joint);
         let room = kept(self.engine.model().nodes() + self.engine.model().rows());

@@ -10,6 +10,8 @@ pub(crate) mod importance;
 pub(crate) mod normals;
 pub(crate) mod scores;
 
+use std::sync::Arc;
+
 use faer::Mat;
 use faer::linalg::solvers::SolveLstsq;
 
@@ -91,7 +93,16 @@ impl NutsOptions {
 /// Draws of `θ` with the weights of `log p̃(θ|y)`: all of them give the marginals of the hyperparameters, some of them carry moments.
 pub(crate) struct ThetaDraws {
     pub(crate) zs: Vec<Vec<f64>>,
+    /// The same on the internal scale.
+    thetas: Arc<Vec<Vec<f64>>>,
     pub(crate) weights: Vec<f64>,
+}
+
+impl ThetaDraws {
+    /// Their joint distribution by other weights.
+    pub(crate) fn joint(&self, weights: Vec<f64>) -> Joint {
+        Joint::given(self.thetas.clone(), weights)
+    }
 }
 
 impl Exploration<'_> {
@@ -115,7 +126,7 @@ impl Exploration<'_> {
         let equal = vec![1.0 / drawn.zs.len() as f64; drawn.zs.len()];
         let weights = calibration::weights(&drawn.zs, &drawn.slopes, &equal);
         let log_integral = self.log_integral(&drawn.zs, &drawn.logs, &weights);
-        let evaluated = self.thinned(ThetaDraws { zs: drawn.zs, weights }, log_integral)?;
+        let evaluated = self.thinned(self.theta_draws(drawn.zs, weights), log_integral)?;
         Ok((evaluated, report))
     }
 
@@ -155,7 +166,7 @@ impl Exploration<'_> {
         if points.is_empty() {
             return Err(self.nothing_drawn());
         }
-        let joint = self.joint_of(&draws.zs, draws.weights.clone());
+        let joint = draws.joint(draws.weights.clone());
         let thetas: Vec<&[f64]> = points.iter().map(|point| point.approximation.theta.as_slice()).collect();
         let weights = mixing_weights(&thetas, &vec![1.0 / used.len() as f64; used.len()], &joint);
         let design = used.into_iter().zip(weights).zip(&points).map(|((z, weight), point)| DesignPoint {
@@ -171,18 +182,19 @@ impl Exploration<'_> {
     /// so that a plane through them serves the other draws.
     pub(crate) fn joint_of_draws(&self, draws: &ThetaDraws, evaluated: &Evaluated, with: bool) -> Joint {
         if !with {
-            return self.joint_of(&draws.zs, draws.weights.clone());
+            return draws.joint(draws.weights.clone());
         }
         let corrections: Vec<f64> = evaluated.points.iter().map(|p| p.moments.second_order.total()).collect();
         let points: Vec<&[f64]> = evaluated.design.iter().map(|point| point.z.as_slice()).collect();
         let plane = plane(&points, &corrections);
         let at = |z: &[f64]| plane[0] + plane[1..].iter().zip(z).map(|(b, z)| b * z).sum::<f64>();
         let logs: Vec<f64> = draws.zs.iter().zip(&draws.weights).map(|(z, w)| w.ln() + at(z)).collect();
-        self.joint_of(&draws.zs, normalised(&logs))
+        draws.joint(normalised(&logs))
     }
 
-    pub(crate) fn joint_of(&self, zs: &[Vec<f64>], weights: Vec<f64>) -> Joint {
-        Joint::given(zs.iter().map(|z| self.map.theta(z)).collect(), weights)
+    fn theta_draws(&self, zs: Vec<Vec<f64>>, weights: Vec<f64>) -> ThetaDraws {
+        let thetas = Arc::new(zs.iter().map(|z| self.map.theta(z)).collect());
+        ThetaDraws { zs, thetas, weights }
     }
 
     fn log_integral(&self, zs: &[Vec<f64>], logs: &[f64], weights: &[f64]) -> f64 {
