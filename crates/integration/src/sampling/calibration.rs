@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_means_of_a_skewed_density_lose_most_of_their_error() {
-        // log-gamma of shape 4, its mean ψ(4) − log 4 and its variance ψ′(4): by inverse probabilities of a regular grid, moved
+        // log-gamma of shape 4, its mean ψ(4) − log 4
         let log_gamma = |random: &mut rand_chacha::ChaCha8Rng| {
             let sum: f64 = (0..4).map(|_| -rand::RngExt::random::<f64>(random).ln()).sum();
             (sum / 4.0).ln()
