@@ -16,6 +16,7 @@ mod memory;
 pub mod ordering;
 pub mod pattern;
 pub mod prior;
+pub mod rows;
 pub mod scaling;
 pub mod selected_inverse;
 pub mod special;

@@ -238,24 +238,14 @@ impl Workspace {
 
     /// `diag(AΣAᵀ)` from the selected inverse.
     pub(crate) fn fill_predictor_variances(&mut self, model: &LatentGaussianModel) {
-        let covariance = self.inverse.values();
-        for i in 0..model.rows() {
-            let like = self.design.like(i);
-            if like < i {
-                self.predictor_variance[i] = self.predictor_variance[like];
-                continue;
-            }
-            let kind = self.design.kind(i);
-            let (_, values) = self.design.distinct_row(kind);
-            let mut slots = model.pair_slots[model.pair_starts[kind]..model.pair_starts[kind + 1]].iter();
-            let mut variance = 0.0;
-            for a in 0..values.len() {
-                for (b, &slot) in (0..=a).zip(&mut slots) {
-                    let twice = if a == b { 1.0 } else { 2.0 };
-                    variance += twice * values[a] * values[b] * covariance[slot];
-                }
-            }
-            self.predictor_variance[i] = variance.max(0.0);
+        let shared = self.design.distinct_rows() < model.rows();
+        let out = if shared { &mut self.row_sums } else { &mut self.predictor_variance };
+        self.design.fill_variances(&model.pair_slots, self.inverse.values(), &mut self.run_room, out);
+        out.iter_mut().for_each(|variance| *variance = variance.max(0.0));
+        if shared {
+            let design = &self.design;
+            let rows = self.predictor_variance.iter_mut().enumerate();
+            rows.for_each(|(i, variance)| *variance = self.row_sums[design.kind(i)]);
         }
     }
 

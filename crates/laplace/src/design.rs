@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 
 use gmrf::HyperparameterBlock;
 
 use crate::error::LaplaceError;
+use crate::runs::Runs;
 
 /// A factor `β(θ)` of entries of the design: how strongly an effect is shared by another part of the model.
 #[derive(Debug, Clone)]
@@ -54,6 +56,8 @@ pub struct Design {
     distinct: Vec<u32>,
     /// The first row of each kind.
     first: Vec<u32>,
+    /// Of the distinct rows, once it is [settled](Self::settle).
+    runs: Runs,
 }
 
 /// Rows alike share their entries where at most this share of the rows is distinct.
@@ -78,6 +82,7 @@ impl Design {
             constant: Vec::new(),
             distinct: Vec::new(),
             first: Vec::new(),
+            runs: Runs::default(),
         }
     }
 
@@ -209,6 +214,15 @@ impl Design {
         (&self.columns[range.clone()], &self.values[range])
     }
 
+    /// The coefficients of some distinct rows, row by row.
+    pub(crate) fn distinct_values(&self, kinds: Range<usize>) -> &[f64] {
+        &self.values[self.row_starts[kinds.start]..self.row_starts[kinds.end]]
+    }
+
+    pub(crate) fn runs(&self) -> &Runs {
+        &self.runs
+    }
+
     /// The first row that is like row `i`.
     #[inline]
     pub(crate) fn like(&self, i: usize) -> usize {
@@ -237,8 +251,15 @@ impl Design {
         (0..self.rows()).map(alike).collect()
     }
 
-    /// Lets rows with the same entries share them, if enough do: products with a row are then formed once for all of its kind.
-    pub(crate) fn share_rows(&mut self) {
+    /// Prepares a complete design for products: rows with the same entries share them, if enough do, and runs of rows on the same nodes
+    /// are found.
+    pub(crate) fn settle(&mut self) {
+        self.share_rows();
+        self.runs = Runs::new((0..self.distinct_rows()).map(|kind| self.distinct_row(kind).0));
+    }
+
+    /// Products with a row are then formed once for all of its kind.
+    fn share_rows(&mut self) {
         let rows = self.rows();
         if !self.first.is_empty() || rows > u32::MAX as usize {
             return;
@@ -268,32 +289,6 @@ impl Design {
     /// `o`, length `m`.
     pub fn offset(&self) -> &[f64] {
         &self.offset
-    }
-
-    /// `out = A x`, without the offset.
-    pub fn multiply(&self, x: &[f64], out: &mut [f64]) {
-        for i in 0..out.len() {
-            let like = self.like(i);
-            out[i] = if like < i {
-                out[like]
-            } else {
-                let (columns, values) = self.row(i);
-                columns.iter().zip(values).map(|(&j, a)| a * x[j]).sum()
-            };
-        }
-    }
-
-    /// `out += Aᵀ u`; `sums` has room for every distinct row.
-    pub fn add_transposed(&self, u: &[f64], sums: &mut [f64], out: &mut [f64]) {
-        let u = self.sums(u, sums);
-        for (kind, &u) in u.iter().enumerate() {
-            if u != 0.0 {
-                let (columns, values) = self.distinct_row(kind);
-                for (&j, a) in columns.iter().zip(values) {
-                    out[j] += a * u;
-                }
-            }
-        }
     }
 
     /// The sums of `u` over the rows of each kind: `u` itself where every row is its own.

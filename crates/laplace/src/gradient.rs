@@ -54,7 +54,7 @@ impl Workspace {
             let i = entry.row;
             let (nodes, values) = self.design.row(i);
             let node = nodes[entry.place];
-            let slots = &model.pair_slots[model.pair_starts[self.design.kind(i)]..];
+            let slots = model.pair_slots.of_kind(&self.design, self.design.kind(i));
             // row by row the lower triangle of the row's own pairs
             let pair = |b: usize| entry.place.max(b) * (entry.place.max(b) + 1) / 2 + entry.place.min(b);
             let shared: f64 = values.iter().enumerate().map(|(b, a)| a * covariance[slots[pair(b)]]).sum();

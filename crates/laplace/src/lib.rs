@@ -13,6 +13,7 @@ pub mod link;
 pub mod model;
 pub mod newton;
 pub mod propagation;
+mod runs;
 pub mod variational;
 pub mod workspace;
 

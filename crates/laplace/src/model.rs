@@ -8,6 +8,7 @@ use gmrf::{Hyperparameter, HyperparameterBlock, LatentModel, LinearConstraints, 
 use crate::design::Design;
 use crate::error::LaplaceError;
 use crate::likelihood::Likelihood;
+use crate::runs::PairSlots;
 
 /// A latent effect with the name that errors and results call it by.
 #[derive(Debug, Clone)]
@@ -68,9 +69,8 @@ pub struct LatentGaussianModel {
     symbolic: Arc<SymbolicFactor>,
     /// For each entry of each effect's pattern, its place in the pattern of `H`.
     pub(crate) precision_slots: Vec<Vec<usize>>,
-    /// For each distinct row of `A` and each pair `a ≥ b` of its entries, the place of `(a, b)` in the pattern of `H`.
-    pub(crate) pair_slots: Vec<usize>,
-    pub(crate) pair_starts: Vec<usize>,
+    /// The places in the pattern of `H` of the pairs of nodes of every row of `A`.
+    pub(crate) pair_slots: PairSlots,
 }
 
 impl LatentGaussianModel {
@@ -96,7 +96,7 @@ impl LatentGaussianModel {
         mut design: Design,
         analysis: Option<&Arc<SymbolicFactor>>,
     ) -> Result<Self, LaplaceError> {
-        design.share_rows();
+        design.settle();
         let effect_nodes = ranges(effects.iter().map(|e| e.model.pattern().order()));
         let observation_rows = ranges(observations.iter().map(|o| o.likelihood.len()));
         let nodes = effect_nodes.last().map_or(0, |r| r.end);
@@ -124,7 +124,7 @@ impl LatentGaussianModel {
                 entries.map(|(i, j)| slot(&pattern, i + range.start, j + range.start)).collect()
             })
             .collect();
-        let (pair_starts, pair_slots) = pair_slots(&pattern, &design);
+        let pair_slots = PairSlots::new(&pattern, &design);
         Ok(Self {
             effects,
             effect_nodes,
@@ -136,7 +136,6 @@ impl LatentGaussianModel {
             symbolic,
             precision_slots,
             pair_slots,
-            pair_starts,
         })
     }
 
@@ -355,21 +354,9 @@ fn posterior_pattern(
         .iter()
         .zip(effect_nodes)
         .flat_map(|(e, range)| e.model.pattern().entries().map(move |(i, j)| (i + range.start, j + range.start)));
-    let data = (0..design.distinct_rows()).flat_map(|kind| {
-        let (columns, _) = design.distinct_row(kind);
-        columns.iter().enumerate().flat_map(move |(a, &row)| columns[..=a].iter().map(move |&column| (row, column)))
+    let data = design.each_run().flat_map(|run| {
+        let pairs = run.nodes.iter().enumerate();
+        pairs.flat_map(move |(a, &row)| run.nodes[..=a].iter().map(move |&column| (row, column)))
     });
     Ok(SparsityPattern::from_entries(design.nodes(), prior.chain(data))?)
-}
-
-fn pair_slots(pattern: &SparsityPattern, design: &Design) -> (Vec<usize>, Vec<usize>) {
-    let (mut starts, mut slots) = (vec![0], Vec::new());
-    for kind in 0..design.distinct_rows() {
-        let (columns, _) = design.distinct_row(kind);
-        for (a, &row) in columns.iter().enumerate() {
-            slots.extend(columns[..=a].iter().map(|&column| slot(pattern, row, column)));
-        }
-        starts.push(slots.len());
-    }
-    (starts, slots)
 }

@@ -148,18 +148,8 @@ impl Workspace {
         for (weight, second) in self.row_buffer.iter_mut().zip(&self.second) {
             *weight = if clip { (-second).max(0.0) } else { -second };
         }
-        for (kind, &weight) in self.design.sums(&self.row_buffer, &mut self.row_sums).iter().enumerate() {
-            if weight == 0.0 {
-                continue;
-            }
-            let (columns, values) = self.design.distinct_row(kind);
-            let mut slots = model.pair_slots[model.pair_starts[kind]..model.pair_starts[kind + 1]].iter();
-            for a in 0..columns.len() {
-                for (b, &slot) in values[..=a].iter().zip(&mut slots) {
-                    self.posterior[slot] += weight * values[a] * b;
-                }
-            }
-        }
+        let weights = self.design.sums(&self.row_buffer, &mut self.row_sums);
+        self.design.add_squares(&model.pair_slots, weights, &mut self.run_room, &mut self.posterior);
     }
 
     /// Factors `H`; where it is not positive definite, with the negative curvatures dropped.

@@ -43,6 +43,8 @@ pub struct Workspace {
     pub(crate) row_buffer: Vec<f64>,
     /// Sums over rows alike; empty where every row is its own.
     pub(crate) row_sums: Vec<f64>,
+    /// Of the dense work on runs of rows.
+    pub(crate) run_room: Vec<f64>,
     /// One for each block of observations.
     pub(crate) derivatives: Vec<Derivatives>,
     /// `ℓ′ … ℓ⁗` of all rows in one vector each.
@@ -106,6 +108,7 @@ impl Workspace {
             eta_step: rows(),
             row_buffer: rows(),
             row_sums: vec![0.0; if model.design().distinct_rows() < m { model.design().distinct_rows() } else { 0 }],
+            run_room: vec![0.0; model.design().room_of_runs()],
             first: rows(),
             second: rows(),
             third: rows(),

@@ -400,7 +400,7 @@ impl Workspace {
             Held::Node(node) => self.posterior[model.symbolic().pattern().column_start(node)] += stiffening,
             Held::Predictor(row) => {
                 let (kind, values) = (self.design.kind(row), walk.entries.1);
-                let mut slots = model.pair_slots[model.pair_starts[kind]..model.pair_starts[kind + 1]].iter();
+                let mut slots = model.pair_slots.of_kind(&self.design, kind).iter();
                 for (a, value) in values.iter().enumerate() {
                     for (b, &slot) in values[..=a].iter().zip(&mut slots) {
                         self.posterior[slot] += stiffening * value * b;
