@@ -58,6 +58,7 @@ impl<'a> Exploration<'a> {
             map,
             start,
             skeleton: None,
+            axial: Vec::new(),
             centre: None,
             seen: Vec::new(),
             failed: Vec::new(),

@@ -40,7 +40,9 @@ impl Exploration<'_> {
         };
         let zs: Vec<Vec<f64>> = design.iter().map(|point| point.z.clone()).collect();
         let mut evaluated = Evaluated::default();
-        for (point, result) in design.into_iter().zip(self.evaluate(&zs)) {
+        let results = self.evaluate(&zs);
+        self.axial.clear();
+        for (point, result) in design.into_iter().zip(results) {
             if let Some(evaluation) = result {
                 self.seen.push(self.gradient_at(point.z.clone(), &evaluation));
                 evaluated.design.push(point);
@@ -135,7 +137,9 @@ impl Exploration<'_> {
         let thetas: Vec<Vec<f64>> = zs.iter().map(|z| self.map.theta(z)).collect();
         let known = |theta: &Vec<f64>| {
             let centre = self.centre.as_ref().filter(|centre| centre.approximation.theta == *theta);
-            centre.or_else(|| self.skeleton.as_ref().and_then(|skeleton| skeleton.find(theta))).cloned()
+            let axial = || self.axial.iter().find(|point| point.approximation.theta == *theta);
+            let skeleton = || self.skeleton.as_ref().and_then(|skeleton| skeleton.find(theta));
+            centre.or_else(skeleton).or_else(axial).cloned()
         };
         let mut kept: Vec<Option<PointEvaluation>> = thetas.iter().map(known).collect();
         let missing: Vec<usize> = (0..thetas.len()).filter(|&i| kept[i].is_none()).collect();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::criteria::Criteria;
+use crate::design::{central_composite, reach, rounded_scale};
 use crate::engine::{Engine, PointEvaluation};
 use crate::error::IntegrationError;
 use crate::evaluated::{Evaluated, normalised};
@@ -27,9 +28,9 @@ use crate::theta_marginals::ThetaMarginals;
 pub(crate) const NEGLIGIBLE_WEIGHT: f64 = 1e-7;
 /// The design is moved when the weighted mean lies further than this from its centre, in standard deviations.
 const FURTHEST_CENTRE: f64 = 0.5;
-/// Where the axes are evaluated that the marginals of three and more hyperparameters are read from, beside the centre; half-way
-/// between them cubics through values and slopes are read.
-const AXIS_POINTS: [f64; 4] = [-4.0, -2.0, 2.0, 4.0];
+/// Where the axes are evaluated that the marginals of three and more hyperparameters are read from, beside the centre, in multiples of
+/// their [`reach`]; half-way between them cubics through values and slopes are read.
+const AXIS_POINTS: [f64; 4] = [-2.0, -1.0, 1.0, 2.0];
 
 /// Marginals that a task builds.
 const CHUNK: usize = 512;
@@ -45,6 +46,8 @@ pub(crate) struct Exploration<'a> {
     pub(crate) skeleton: Option<Skeleton>,
     /// Where gradients were met since the axes were last evaluated.
     pub(crate) seen: Vec<Seen>,
+    /// Evaluations on the axes that the design meets again.
+    pub(crate) axial: Vec<PointEvaluation>,
     /// The last evaluation at the centre of the design.
     pub(crate) centre: Option<PointEvaluation>,
     pub(crate) failed: Vec<(Vec<f64>, String)>,
@@ -204,7 +207,7 @@ impl Exploration<'_> {
         let scale = |axis: &Axis, sign: f64| {
             let drop = axis.at(0.0) - axis.at(sign * std::f64::consts::SQRT_2);
             // a drop of one is that of a Gaussian; a fourfold width in either direction is the most that is believed
-            drop.max(1.0 / 16.0).sqrt().recip().clamp(0.25, 4.0)
+            rounded_scale(drop.max(1.0 / 16.0).sqrt().recip().clamp(0.25, 4.0))
         };
         axes.iter().map(|(_, plain)| (scale(plain, -1.0), scale(plain, 1.0))).collect()
     }
@@ -212,8 +215,9 @@ impl Exploration<'_> {
     /// The corrected and the plain log-density along every axis.
     fn evaluate_axes(&mut self) -> Result<Vec<(Axis, Axis)>, IntegrationError> {
         let p = self.map.mode.len();
+        let places = AXIS_POINTS.map(|z| z * reach(p));
         let mut zs = vec![vec![0.0; p]];
-        zs.extend((0..p).flat_map(|k| AXIS_POINTS.map(|z| on_axis(p, k, z))));
+        zs.extend((0..p).flat_map(|k| places.map(|z| on_axis(p, k, z))));
         let results = self.evaluate(&zs);
         if results.iter().all(Option::is_none) {
             let reason = self.failed.first().map_or_else(String::new, |(_, reason)| reason.clone());
@@ -225,16 +229,33 @@ impl Exploration<'_> {
             Some(Knot { z, value: point.approximation.log_posterior, slope, correction: self.correction(point) })
         };
         let axis = |k: usize| {
-            let own = &results[1 + k * AXIS_POINTS.len()..1 + (k + 1) * AXIS_POINTS.len()];
-            let mut knots: Vec<Knot> = AXIS_POINTS.iter().zip(own).filter_map(|(&z, r)| knot(k, z, r)).collect();
+            let own = &results[1 + k * places.len()..1 + (k + 1) * places.len()];
+            let mut knots: Vec<Knot> = places.iter().zip(own).filter_map(|(&z, r)| knot(k, z, r)).collect();
             knots.extend(knot(k, 0.0, &results[0]));
             knots.sort_by(|a, b| a.z.total_cmp(&b.z));
             (Axis::through(&knots, true), Axis::through(&knots, false))
         };
-        let axes = (0..p).map(axis).collect();
-        let seen = |(z, result): (Vec<f64>, Option<PointEvaluation>)| result.map(|point| self.gradient_at(z, &point));
-        self.seen = zs.into_iter().zip(results).filter_map(seen).collect();
+        let axes: Vec<(Axis, Axis)> = (0..p).map(axis).collect();
+        let seen =
+            |(z, result): (&Vec<f64>, &Option<PointEvaluation>)| Some(self.gradient_at(z.clone(), result.as_ref()?));
+        self.seen = zs.iter().zip(&results).filter_map(seen).collect();
+        self.axial = self.axial_points(&axes, zs.into_iter().zip(results));
         Ok(axes)
+    }
+
+    /// Of what was evaluated on the axes, the points that the composite design has too.
+    fn axial_points(
+        &self,
+        axes: &[(Axis, Axis)],
+        evaluated: impl Iterator<Item = (Vec<f64>, Option<PointEvaluation>)>,
+    ) -> Vec<PointEvaluation> {
+        if self.strategy().0 != Strategy::CentralComposite {
+            return Vec::new();
+        }
+        let scales = Self::skewness_scales(axes);
+        let design = central_composite(&scales).unwrap_or_default();
+        let met = |z: &Vec<f64>| z.iter().any(|z| *z != 0.0) && design.iter().any(|point| point.z == *z);
+        evaluated.filter(|(z, _)| met(z)).filter_map(|(_, result)| result).collect()
     }
 
     pub(crate) fn gradient_at(&self, z: Vec<f64>, point: &PointEvaluation) -> Seen {

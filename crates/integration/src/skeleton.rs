@@ -3,20 +3,19 @@
 
 use laplace::{Sites, ThirdOrder};
 
+use crate::design::reach;
 use crate::engine::PointEvaluation;
 use crate::hessian::Reparametrisation;
 use crate::profiled::Profiles;
 use crate::start::{End, Start};
 
-/// Distance from the centre at which the axes are evaluated, in standard deviations.
-const REACH: f64 = 2.0;
 /// Beyond this multiple of the distance nothing is extrapolated.
 const FURTHEST: f64 = 1.25;
 
 /// Complete evaluations at the centre and at both sides of every axis.
 pub(crate) struct Skeleton {
     map: Reparametrisation,
-    /// The centre, then for each axis the points at `−REACH` and at `REACH`.
+    /// The centre, then for each axis the points at either [`reach`].
     points: Vec<PointEvaluation>,
     third_order: Vec<ThirdOrder>,
 }
@@ -25,7 +24,7 @@ impl Skeleton {
     /// Where it is evaluated, in standardised coordinates of dimension `p`.
     pub(crate) fn coordinates(p: usize) -> Vec<Vec<f64>> {
         let mut out = vec![vec![0.0; p]];
-        out.extend((0..p).flat_map(|k| [-REACH, REACH].map(|z| crate::exploration::on_axis(p, k, z))));
+        out.extend((0..p).flat_map(|k| [-reach(p), reach(p)].map(|z| crate::exploration::on_axis(p, k, z))));
         out
     }
 
@@ -37,7 +36,8 @@ impl Skeleton {
 
     /// Whether `z` lies within its reach on every axis.
     pub(crate) fn reaches(z: &[f64]) -> bool {
-        z.iter().all(|z| z.abs() <= REACH)
+        let reach = reach(z.len());
+        z.iter().all(|z| z.abs() <= reach)
     }
 
     pub(crate) fn centre(&self) -> &PointEvaluation {
@@ -92,7 +92,7 @@ impl Skeleton {
         }
         let ends: Vec<[End<'_>; 2]> =
             self.points[1..].chunks_exact(2).map(|pair| [end(&pair[0]), end(&pair[1])]).collect();
-        start.bend(&self.map, REACH, &ends);
+        start.bend(&self.map, reach(ends.len()), &ends);
         self.points.iter_mut().for_each(|point| point.slopes = Vec::new());
     }
 }
@@ -100,8 +100,9 @@ impl Skeleton {
 /// The weights of a sum of parabolas, one along each axis, through the skeleton's points.
 pub(crate) fn weights(map: &Reparametrisation, theta: &[f64]) -> Vec<f64> {
     let mut weights = vec![1.0];
+    let reach = reach(map.mode.len());
     for z in map.z(theta) {
-        let s = (z / REACH).clamp(-FURTHEST, FURTHEST);
+        let s = (z / reach).clamp(-FURTHEST, FURTHEST);
         weights[0] -= s * s;
         weights.extend([0.5 * (s * s - s), 0.5 * (s * s + s)]);
     }

@@ -40,6 +40,9 @@ struct Known {
     determinants: BTreeMap<u64, Option<f64>>,
 }
 
+/// A factor and the values that it is made of.
+type Room = (CholeskyFactor, Vec<f64>);
+
 /// The determinants of one `R` shifted, tabulated where they are asked for.
 #[derive(Debug, Clone)]
 pub(super) struct ShiftedDeterminant {
@@ -85,10 +88,10 @@ impl ShiftedDeterminant {
         let negligible = NEGLIGIBLE * self.symbolic.pattern().order() as f64;
         let nodes = leja();
         let us: Vec<f64> = nodes.iter().map(|x| WIDTH * (index + 0.25 * (2.0 + x))).collect();
-        let mut count = FEWEST;
+        let (mut count, rooms) = (FEWEST, Mutex::default());
         loop {
             count = count.min(nodes.len());
-            let values = self.determinants(&us[..count])?;
+            let values = self.determinants(&us[..count], &rooms)?;
             if values.iter().any(|value| value.is_nan()) {
                 return Ok(None);
             }
@@ -100,21 +103,20 @@ impl ShiftedDeterminant {
         }
     }
 
-    /// The determinants at some `u`, NaN where there is none.
-    fn determinants(&self, us: &[f64]) -> Result<Vec<f64>, GmrfError> {
+    /// The determinants at some `u`, NaN where there is none; factors are made in `rooms`, more of which are added as threads need them.
+    fn determinants(&self, us: &[f64], rooms: &Mutex<Vec<Room>>) -> Result<Vec<f64>, GmrfError> {
         let large = self.symbolic.memory().0 > LARGE;
         let alone = large || self.symbolic.operations() < SMALL;
         let threads = if alone { 1 } else { rayon::current_num_threads().min(us.len()) };
         if threads > 1 {
-            (0..threads).into_par_iter().with_max_len(1).try_for_each(|_| self.work(us, large))?;
+            (0..threads).into_par_iter().with_max_len(1).try_for_each(|_| self.work(us, large, rooms))?;
         } else {
-            self.work(us, large)?;
+            self.work(us, large, rooms)?;
         }
         // what another caller is at work on: it may be below this one on the same thread, so that waiting might never end
-        let mut state = None;
         for &u in us {
             if self.lock().determinants.get(&u.to_bits()).copied().flatten().is_none() {
-                self.compute(u, large, &mut state)?;
+                self.compute(u, large, rooms)?;
             }
         }
         let known = self.lock();
@@ -122,8 +124,7 @@ impl ShiftedDeterminant {
     }
 
     /// Computes what nobody has begun.
-    fn work(&self, us: &[f64], large: bool) -> Result<(), GmrfError> {
-        let mut state = None;
+    fn work(&self, us: &[f64], large: bool, rooms: &Mutex<Vec<Room>>) -> Result<(), GmrfError> {
         let next = || {
             let mut known = self.lock();
             let u = us.iter().copied().find(|u| !known.determinants.contains_key(&u.to_bits()))?;
@@ -131,14 +132,16 @@ impl ShiftedDeterminant {
             Some(u)
         };
         while let Some(u) = next() {
-            self.compute(u, large, &mut state)?;
+            self.compute(u, large, rooms)?;
         }
         Ok(())
     }
 
-    /// Factors `R + e^u I` in `state`, which is made where there is none.
-    fn compute(&self, u: f64, large: bool, state: &mut Option<(CholeskyFactor, Vec<f64>)>) -> Result<(), GmrfError> {
-        let (factor, shifted) = state.get_or_insert_with(|| {
+    /// Factors `R + e^u I` in a room that is free, or in a new one.
+    fn compute(&self, u: f64, large: bool, rooms: &Mutex<Vec<Room>>) -> Result<(), GmrfError> {
+        let free = || rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = free().pop();
+        let (mut factor, mut shifted) = room.unwrap_or_else(|| {
             let mut factor = CholeskyFactor::new(self.symbolic.clone());
             factor.set_parallelism(if large { Parallelism::Tree } else { Parallelism::Sequential });
             (factor, self.values.clone())
@@ -146,12 +149,13 @@ impl ShiftedDeterminant {
         let pattern = self.symbolic.pattern();
         shifted.copy_from_slice(&self.values);
         (0..pattern.order()).for_each(|j| shifted[pattern.column_start(j)] += u.exp());
-        let value = match factor.refactor(shifted) {
+        let value = match factor.refactor(&shifted) {
             Ok(()) => factor.log_determinant(),
             Err(GmrfError::NotPositiveDefinite { .. } | GmrfError::NotFinite { .. }) => f64::NAN,
             Err(error) => return Err(error),
         };
         self.lock().determinants.insert(u.to_bits(), Some(value));
+        free().push((factor, shifted));
         Ok(())
     }
 }

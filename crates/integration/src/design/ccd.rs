@@ -9,6 +9,26 @@ const F0: f64 = 1.1;
 /// Walsh indices of the columns of a two-level factorial of resolution V.
 const WALSH: [u32; 18] = [1, 2, 4, 8, 15, 16, 32, 51, 64, 85, 106, 128, 150, 171, 219, 237, 247, 256];
 
+/// Half-axes whose standard deviation is within this of one are not scaled: their axial points are those that the axes were read at.
+const ALMOST: f64 = 0.05;
+/// Distance from the centre at which the axes are evaluated, in standard deviations; with three and four hyperparameters that of the
+/// axial points of the composite design, which are near.
+const REACH: f64 = 2.0;
+
+/// Distance from the centre, in standard deviations, at which the axes are evaluated.
+pub(crate) fn reach(p: usize) -> f64 {
+    if matches!(p, 3 | 4) { radius(p) } else { REACH }
+}
+
+/// The scale of a half-axis, or one where it is almost that.
+pub(crate) fn rounded_scale(scale: f64) -> f64 {
+    if (scale - 1.0).abs() < ALMOST { 1.0 } else { scale }
+}
+
+fn radius(p: usize) -> f64 {
+    F0 * (p as f64).sqrt()
+}
+
 /// Centre, `2p` axial and `2^q` factorial points on the sphere of radius `1.1 √p`, scaled along each half-axis.
 ///
 /// `scales[k] = (σ⁻, σ⁺)` stretches `z_k` below and above zero, with its Jacobian in the weight; `(1, 1)` leaves it. For a
@@ -22,7 +42,7 @@ pub fn central_composite(scales: &[(f64, f64)]) -> Result<Vec<DesignPoint>, Inte
         let reason = format!("a central composite design has 1 to {} hyperparameters, not {p}; use eb", WALSH.len());
         return Err(IntegrationError::InvalidOption { option: "ccd", reason });
     }
-    let radius = F0 * (p as f64).sqrt();
+    let radius = radius(p);
     let mut shell = Vec::new();
     for k in 0..p {
         for sign in [1.0, -1.0] {

@@ -10,6 +10,7 @@ mod grid;
 mod thinning;
 
 pub use ccd::central_composite;
+pub(crate) use ccd::{reach, rounded_scale};
 pub use gauss_hermite::{gauss_hermite, product_gauss_hermite};
 pub use grid::GridOptions;
 pub(crate) use grid::{GridExploration, GridValue};
