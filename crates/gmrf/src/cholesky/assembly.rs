@@ -12,35 +12,34 @@ pub(crate) struct Assembly {
     entries: Vec<(usize, usize)>,
 }
 
-/// Where an entry of the matrix goes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    /// Among the values of `L`.
-    pub(super) slot: usize,
-    /// Whose panel that lies in.
-    pub(super) supernode: u32,
-}
-
 impl Assembly {
-    /// From the place of every source; panel `s` starts at `panels[s]` among the values of `L`.
-    pub(super) fn new(panels: &[usize], places: &[Place]) -> Self {
+    /// Of so many sources, each in the panel of its `owner`; `place` tells where in it, asked supernode by supernode, and within one in
+    /// the order of the sources. Panel `s` starts at `panels[s]` among the values of `L`.
+    pub(super) fn new(
+        panels: &[usize],
+        sources: usize,
+        owner: impl Fn(usize) -> usize,
+        mut place: impl FnMut(usize, usize) -> usize,
+    ) -> Self {
         let mut starts = vec![0; panels.len() + 1];
-        places.iter().for_each(|place| starts[place.supernode as usize + 1] += 1);
+        (0..sources).for_each(|source| starts[owner(source) + 1] += 1);
         for s in 0..panels.len() {
             starts[s + 1] += starts[s];
         }
         let mut next = starts.clone();
-        let mut entries = vec![(0, 0); places.len()];
-        for (source, place) in places.iter().enumerate() {
-            let s = place.supernode as usize;
-            entries[next[s]] = (source, place.slot - panels[s]);
-            next[s] += 1;
+        let mut entries = vec![(0, 0); sources];
+        for source in 0..sources {
+            let next = &mut next[owner(source)];
+            entries[*next].0 = source;
+            *next += 1;
         }
         for s in 0..panels.len() {
+            let own = &mut entries[starts[s]..starts[s + 1]];
+            own.iter_mut().for_each(|entry| entry.1 = place(s, entry.0));
             let length = panels.get(s + 1).map_or(usize::MAX, |end| end - panels[s]);
             if length >= 2 * LARGE {
                 // for their pieces, those of one place in the order of their sources
-                entries[starts[s]..starts[s + 1]].sort_unstable_by_key(|&(source, place)| (place, source));
+                own.sort_unstable_by_key(|&(source, place)| (place, source));
             }
         }
         Self { starts, entries }
@@ -82,13 +81,19 @@ fn add(entries: &[(usize, usize)], (values, extra): (&[f64], &[f64]), start: usi
 
 #[cfg(test)]
 mod tests {
-    use super::{Assembly, Parallelism, Place};
+    use super::{Assembly, Parallelism};
 
     #[test]
     fn sources_are_added_up_in_their_panels() {
         // panels of 3 and 2 values; the last source adds to the place of the first
-        let places = [(4, 1), (0, 0), (3, 1), (4, 1)].map(|(slot, supernode)| Place { slot, supernode });
-        let assembly = Assembly::new(&[0, 3], &places);
+        let places = [(1, 1), (0, 0), (0, 1), (1, 1)];
+        let mut asked = Vec::new();
+        let place = |supernode: usize, source: usize| {
+            asked.push((supernode, source));
+            places[source].0
+        };
+        let assembly = Assembly::new(&[0, 3], places.len(), |source| places[source].1, place);
+        assert_eq!(asked, [(0, 1), (1, 0), (1, 2), (1, 3)]);
         let (values, extra) = ([1.0, 2.0, 3.0], [10.0]);
         let (mut first, mut second) = ([7.0; 3], [7.0; 2]);
         assembly.fill(0, (&values, &extra), &mut first, Parallelism::Sequential);

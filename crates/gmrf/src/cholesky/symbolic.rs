@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::assembly::{Assembly, Place};
+use super::assembly::Assembly;
 use super::dense::SPLIT;
 use super::elimination::EliminationTree;
 use super::kkt::{Kkt, TrailingConstraint, check_support, log_det_gram, pairs};
@@ -254,38 +254,56 @@ impl SymbolicFactor {
             owner[node.first..node.first + node.width].fill(s as u32);
         }
         let pattern = self.pattern.clone();
-        let mut places: Vec<Place> =
-            pattern.entries().map(|(i, j)| self.slot(&owner, self.position[i], self.position[j])).collect();
-        self.slots = places.iter().map(|place| place.slot).collect();
         let n = pattern.order();
-        let constraint_places: Vec<Place> = (0..self.constraints.len())
-            .flat_map(|k| self.constraints.row(k).0.iter().map(move |&i| (n + k, i)))
-            .map(|(k, i)| self.slot(&owner, self.position[k], self.position[i]))
-            .collect();
-        self.constraint_values =
-            (0..self.constraints.len()).flat_map(|k| self.constraints.row(k).1.iter().copied()).collect();
-        places.extend(constraint_places);
+        let mut sources: Vec<(u32, u32)> = Vec::with_capacity(pattern.nnz());
+        let place = |i: usize| self.position[i] as u32;
+        sources.extend(pattern.entries().map(|(i, j)| (place(i), place(j))));
+        for k in 0..self.constraints.len() {
+            let (columns, values) = self.constraints.row(k);
+            sources.extend(columns.iter().map(|&i| (place(n + k), place(i))));
+            self.constraint_values.extend_from_slice(values);
+        }
         for &k in trailing {
             let (columns, values) = self.constraints.row(k);
-            let start = places.len() - self.slots.len();
-            let place = |i: usize| self.position[columns[i]];
-            places.extend(pairs(columns.len()).map(|(a, b)| self.slot(&owner, place(a), place(b))));
+            let start = sources.len() - pattern.nnz();
+            sources.extend(pairs(columns.len()).map(|(a, b)| (place(columns[a]), place(columns[b]))));
             self.trailing.push(TrailingConstraint {
                 diagonal: columns.iter().map(|&i| pattern.column_start(i)).collect(),
                 start,
                 products: pairs(columns.len()).map(|(a, b)| values[a] * values[b]).collect(),
             });
         }
-        let panels: Vec<usize> = self.supernodes.iter().map(|node| node.values_start).collect();
-        self.assembly = Assembly::new(&panels, &places);
-        self.constraint_values.resize(places.len() - self.slots.len(), 0.0);
+        self.constraint_values.resize(sources.len() - pattern.nnz(), 0.0);
+        self.assemble(&owner, &sources);
     }
 
-    fn slot(&self, owner: &[u32], p: usize, q: usize) -> Place {
-        let (row, column) = (p.max(q), p.min(q));
-        let supernode = owner[column];
-        let slot = self.place(&self.supernodes[supernode as usize], row, column);
-        Place { slot: slot.expect("every entry lies in the factor's structure"), supernode }
+    /// Finds the panel of every source, entry `(p, q)` of the factor or `(q, p)`, and its place there.
+    fn assemble(&mut self, owner: &[u32], sources: &[(u32, u32)]) {
+        let panels: Vec<usize> = self.supernodes.iter().map(|node| node.values_start).collect();
+        let mut slots = vec![0; self.pattern.nnz()];
+        // of the supernode at hand, the place of every row below
+        let (mut local, mut at) = (vec![0u32; self.order.len()], usize::MAX);
+        let place = |s: usize, source: usize| {
+            let node = &self.supernodes[s];
+            if s != at {
+                at = s;
+                let rows = self.rows_below(node).iter().enumerate();
+                rows.for_each(|(k, &row)| local[row as usize] = (node.width + k) as u32);
+            }
+            let (p, q) = sources[source];
+            let (row, column) = (p.max(q) as usize, p.min(q) as usize);
+            let below = row >= node.first + node.width;
+            let row = if below { local[row] as usize } else { row - node.first };
+            debug_assert!(!below || self.rows_below(node)[row - node.width] == p.max(q));
+            let place = (column - node.first) * node.height() + row;
+            if let Some(slot) = slots.get_mut(source) {
+                *slot = node.values_start + place;
+            }
+            place
+        };
+        let owner = |source: usize| owner[sources[source].0.min(sources[source].1) as usize] as usize;
+        self.assembly = Assembly::new(&panels, sources.len(), owner, place);
+        self.slots = slots;
     }
 
     /// The place of entry `(row, column)` of the factor, in positions, `node` the owner of the column.
