@@ -125,11 +125,12 @@ fn quartile_range(mass: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::executor::Sequential;
     use crate::sampling::normals::standard_normals;
 
     #[test]
     fn functions_of_gaussians_have_their_moments_and_quantiles() {
-        let draws = standard_normals(3, 3072, 20_09);
+        let draws = standard_normals(&Sequential, 3, 3072, 20_09);
         let equal = vec![1.0 / draws.len() as f64; draws.len()];
         let joint = Joint::given(draws, equal);
         let made = joint.marginals(&crate::executor::Sequential, |t| vec![t[0] + 2.0 * t[1], (0.3 * t[2]).exp()]);

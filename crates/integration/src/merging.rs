@@ -72,6 +72,7 @@ fn merged<'a>(parts: impl Iterator<Item = &'a (f64, Moment)> + Clone) -> (f64, M
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::executor::Sequential;
     use crate::marginal::Marginal;
     use crate::sampling::normals::standard_normals;
     use crate::skewed::SkewedGaussians;
@@ -84,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_mixture_of_many_parts_keeps_its_moments_and_its_shape() {
-        let draws = standard_normals(2, 250, 7);
+        let draws = standard_normals(&Sequential, 2, 250, 7);
         // widths that vary as those of coefficients whose own variance is hardly known, and means that follow
         let part = |z: &Vec<f64>| {
             let sd = (0.4 * z[0]).exp();

@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn one_step_from_many_draws_takes_most_of_their_error() {
         // a Gaussian known by its slopes, seen through draws of another
-        let zs = crate::sampling::normals::standard_normals(3, 800, 3);
+        let zs = crate::sampling::normals::standard_normals(&Sequential, 3, 800, 3);
         let (own, mut functions) = (vec![1.0 / 1600.0; 1600], Vec::new());
         for z in &zs {
             let slope: Vec<f64> = z.iter().map(|z| -1.05 * (z - 0.03)).collect();

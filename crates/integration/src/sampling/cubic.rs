@@ -322,6 +322,7 @@ fn conjugate_gradients(gram: &Mat<f64>, mut right: Mat<f64>) -> Mat<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::executor::Sequential;
 
     /// `0.1 x + 0.2 xy − 0.1 y² + 0.05 x³ − 0.03 x y² + 0.04 xyz`, and its gradient.
     fn known(x: &[f64]) -> (f64, Vec<f64>) {
@@ -478,7 +479,7 @@ mod tests {
         }
         let transport = Transport::new(&cubic, 1.0);
         let (mut scratch, mut weight, mut sum) = (Scratch::default(), 0.0, 0.0);
-        for x in crate::sampling::normals::standard_normals(3, 3000, 1) {
+        for x in crate::sampling::normals::standard_normals(&Sequential, 3, 3000, 1) {
             let half = |x: &[f64]| 0.5 * x.iter().map(|v| v * v).sum::<f64>();
             let Some((moved, log)) = transport.at(&x, &mut scratch) else { continue };
             let w = (cubic.at(&moved, &mut scratch) - half(&moved) + half(&x) + log).exp();

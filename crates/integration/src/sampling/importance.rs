@@ -16,7 +16,7 @@ use crate::design::DesignPoint;
 use crate::engine::PointEvaluation;
 use crate::error::IntegrationError;
 use crate::evaluated::{Evaluated, effective, log_sum, normalised};
-use crate::executor::map;
+use crate::executor::{Executor, map};
 use crate::exploration::{Exploration, Seen};
 use crate::hyper_marginal::Axis;
 use crate::mixing::mixing_weights;
@@ -188,7 +188,7 @@ impl Exploration<'_> {
         axes: &[(Axis, Axis)],
     ) -> Result<(Evaluated, ImportanceReport), IntegrationError> {
         let scores = NormalScores::plain(axes);
-        let (zs, log_proposal) = tilted(&self.coupled(&scores), &scores);
+        let (zs, log_proposal) = tilted(self.executor, &self.coupled(&scores), &scores);
         let drawn = self.drawn(zs);
         let ratios: Vec<f64> = drawn.kept.iter().zip(&drawn.logs).map(|(&k, log)| log - log_proposal[k]).collect();
         if ratios.is_empty() {
@@ -230,7 +230,7 @@ impl Exploration<'_> {
     fn proposed(&self, cubic: &Cubic, count: usize, seed: u64) -> Vec<Drawn> {
         let p = self.map.mode.len();
         let (stretch, half) = (stretch(p), count / 2);
-        let mut normals = standard_normals(p, half, seed);
+        let mut normals = standard_normals(self.executor, p, half, seed);
         // a draw and its mirror stand half of the draws apart
         let far = (0..2 * half).filter(|k| (k % half) % 2 == 1);
         far.for_each(|k| normals[k].iter_mut().for_each(|x| *x *= stretch));
@@ -288,7 +288,7 @@ impl Exploration<'_> {
     /// Draws of the density that the cubic stands for.
     fn draws_of(&self, cubic: &Cubic, scores: &NormalScores) -> Fitted {
         let p = self.map.mode.len();
-        let normals = standard_normals(p, pairs(p), SEED);
+        let normals = standard_normals(self.executor, p, pairs(p), SEED);
         let moved = self.transported(cubic, &normals, |square| -0.5 * square);
         let chunk = |c: usize| -> (Vec<Drawn>, Vec<f64>) {
             let (mut scratch, mut functions) = (Scratch::default(), Vec::new());
@@ -350,10 +350,10 @@ impl Exploration<'_> {
 
 /// Draws to be weighed, with the logarithm of the density that they were drawn from: one half from the axes' densities tilted by the
 /// cubic, the other half from the axes' densities stretched, so that no tail is thinner than what it stands for.
-fn tilted(cubic: &Cubic, scores: &NormalScores) -> (Vec<Vec<f64>>, Vec<f64>) {
+fn tilted(executor: &dyn Executor, cubic: &Cubic, scores: &NormalScores) -> (Vec<Vec<f64>>, Vec<f64>) {
     let mut scratch = Scratch::default();
     let mut tilt = |u: &[f64]| cubic.at(u, &mut scratch).clamp(-MOST_TILT, MOST_TILT);
-    let us = standard_normals(cubic.dimension(), pairs(cubic.dimension()), SEED);
+    let us = standard_normals(executor, cubic.dimension(), pairs(cubic.dimension()), SEED);
     let logs: Vec<f64> = us.iter().map(|u| tilt(u)).collect();
     let constant = log_sum(&logs) - (logs.len() as f64).ln();
     let near = resample(&normalised(&logs), MANY_DRAWS / 2).into_iter().map(|k| scores.point(&us[k]));
