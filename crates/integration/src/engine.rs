@@ -57,6 +57,8 @@ pub struct Engine<'a> {
     model: &'a LatentGaussianModel,
     executor: &'a dyn Executor,
     newton: NewtonOptions,
+    /// Workspaces that fill half of the physical memory.
+    room: usize,
     /// `None`: Laplace's approximation.
     propagation: Option<PropagationOptions>,
     pool: Mutex<Vec<Workspace>>,
@@ -69,7 +71,9 @@ impl<'a> Engine<'a> {
     /// An engine for `model` with batches on `executor`.
     pub fn new(model: &'a LatentGaussianModel, executor: &'a dyn Executor, newton: NewtonOptions) -> Self {
         let (pool, last, counts) = (Mutex::new(Vec::new()), Mutex::new(None), Mutex::default());
-        Self { model, executor, newton, propagation: None, pool, last, counts }
+        let (factor, inverse) = model.symbolic().memory();
+        let room = gmrf::physical_memory() / 2 / (factor + inverse).max(1);
+        Self { model, executor, newton, room, propagation: None, pool, last, counts }
     }
 
     /// The same engine by expectation propagation, to set out from `start`; counts go on.
@@ -118,8 +122,7 @@ impl<'a> Engine<'a> {
     /// the workspaces would fill half of the physical memory.
     fn concurrency(&self, tasks: usize) -> usize {
         let most = self.executor.threads().min(tasks);
-        let fit = gmrf::physical_memory() / 2 / self.workspace_bytes().max(1);
-        if fit < most { 1 } else { most }
+        if self.room < most { 1 } else { most }
     }
 
     /// The results of `tasks` evaluations in order.
