@@ -7,8 +7,8 @@ use gmrf::latent::Iid;
 use gmrf::prior::Prior;
 use gmrf::{Hyperparameter, HyperparameterBlock};
 use integration::{ExploreOptions, Posterior, Sequential, Strategy};
-use laplace::likelihood::{FromDensity, LogDensity, Real};
-use laplace::{Design, Effect, LatentGaussianModel, Link, Observations};
+use laplace::likelihood::{FromDensity, Gaussian, LogDensity, Real};
+use laplace::{Design, Effect, LatentGaussianModel, Likelihood, Link, Observations};
 
 /// Normal densities, each of a weight, a centre and a standard deviation.
 #[derive(Debug)]
@@ -58,12 +58,15 @@ impl LogDensity for Flat {
 
 /// Effects whose precisions have the priors as their posteriors.
 fn model(priors: Vec<Mixture>) -> LatentGaussianModel {
+    model_of(Arc::new(FromDensity::new(Flat, Link::Identity, Vec::new()).unwrap()), priors)
+}
+
+fn model_of(likelihood: Arc<dyn Likelihood>, priors: Vec<Mixture>) -> LatentGaussianModel {
     let count = priors.len();
     let effect = |(k, prior): (usize, Mixture)| {
         let block = HyperparameterBlock::single(Hyperparameter::log_precision("precision", 0.0), Arc::new(prior));
         Effect { name: format!("g{k}"), model: Arc::new(Iid::new(1, None, block).unwrap()) }
     };
-    let likelihood = Arc::new(FromDensity::new(Flat, Link::Identity, Vec::new()).unwrap());
     let mut design = Design::new(count);
     design.push_row(&(0..count).map(|k| (k, 1.0)).collect::<Vec<_>>(), 0.0).unwrap();
     let observations = Observations { name: "likelihood".to_owned(), likelihood };
@@ -106,4 +109,30 @@ fn every_design_reads_skewed_marginals_off_one_and_two_hyperparameters() {
             }
         }
     }
+}
+
+#[test]
+fn a_composite_design_takes_star_points_from_its_axes() {
+    // a precision of exp(−30) tells nothing, and the likelihood is Gaussian: nothing but the design is evaluated
+    let precision = Hyperparameter { fixed: true, ..Hyperparameter::log_precision("precision", -30.0) };
+    let block = || HyperparameterBlock::single(precision.clone(), Arc::new(Mixture(vec![(1.0, 0.0, 1.0)])));
+    let explored = |parts: Vec<(f64, f64, f64)>| {
+        let (mean, sd) = Mixture(parts.clone()).moments();
+        let likelihood = Arc::new(Gaussian::new(&[0.0], None, block()).unwrap());
+        let model = model_of(likelihood, (0..3).map(|_| Mixture(parts.clone())).collect());
+        let options = ExploreOptions { strategy: Strategy::CentralComposite, ..ExploreOptions::default() };
+        let posterior = Posterior::explore(&model, &Sequential, &options).unwrap();
+        for marginal in &posterior.hyperparameters {
+            let (off, ratio) = ((marginal.mean() - mean) / sd, marginal.sd() / sd - 1.0);
+            // the bars of hierarchical models: cubics between five points of an axis, coupled by fifteen points
+            assert!(off.abs() < 0.02 && ratio.abs() < 0.03, "{off} {ratio}");
+        }
+        assert_eq!(posterior.points.len(), 15);
+        posterior.diagnostics.evaluations - posterior.mode.evaluations
+    };
+    // differences for the Hessian, the centre, four points of each axis, the corners; and star points of their own on the half-axes whose
+    // standard deviation is another
+    let (symmetric, skewed) = (3 + 1 + 12 + 8, 3 + 1 + 12 + 8 + 3);
+    assert_eq!(explored(vec![(1.0, 0.0, 1.0)]), symmetric);
+    assert_eq!(explored(vec![(0.7, 0.3, 0.8), (0.3, -0.5, 1.2)]), skewed);
 }
