@@ -40,9 +40,7 @@ impl Exploration<'_> {
         };
         let zs: Vec<Vec<f64>> = design.iter().map(|point| point.z.clone()).collect();
         let mut evaluated = Evaluated::default();
-        let results = self.evaluate(&zs);
-        self.axial.clear();
-        for (point, result) in design.into_iter().zip(results) {
+        for (point, result) in design.into_iter().zip(self.evaluate(&zs)) {
             if let Some(evaluation) = result {
                 self.seen.push(self.gradient_at(point.z.clone(), &evaluation));
                 evaluated.design.push(point);
@@ -137,11 +135,15 @@ impl Exploration<'_> {
         let thetas: Vec<Vec<f64>> = zs.iter().map(|z| self.map.theta(z)).collect();
         let known = |theta: &Vec<f64>| {
             let centre = self.centre.as_ref().filter(|centre| centre.approximation.theta == *theta);
-            let axial = || self.axial.iter().find(|point| point.approximation.theta == *theta);
-            let skeleton = || self.skeleton.as_ref().and_then(|skeleton| skeleton.find(theta));
-            centre.or_else(skeleton).or_else(axial).cloned()
+            centre.or_else(|| self.skeleton.as_ref().and_then(|skeleton| skeleton.find(theta))).cloned()
         };
-        let mut kept: Vec<Option<PointEvaluation>> = thetas.iter().map(known).collect();
+        let mut axial = std::mem::take(&mut self.axial);
+        let mut met = |theta: &Vec<f64>| {
+            let place = axial.iter().position(|point| point.approximation.theta == *theta)?;
+            Some(axial.swap_remove(place))
+        };
+        let mut kept: Vec<Option<PointEvaluation>> =
+            thetas.iter().map(|theta| known(theta).or_else(|| met(theta))).collect();
         let missing: Vec<usize> = (0..thetas.len()).filter(|&i| kept[i].is_none()).collect();
         let wanted: Vec<Vec<f64>> = missing.iter().map(|&i| thetas[i].clone()).collect();
         let asked = |i: usize| Asked {

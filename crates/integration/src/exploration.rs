@@ -46,7 +46,7 @@ pub(crate) struct Exploration<'a> {
     pub(crate) skeleton: Option<Skeleton>,
     /// Where gradients were met since the axes were last evaluated.
     pub(crate) seen: Vec<Seen>,
-    /// Evaluations on the axes that the design meets again.
+    /// Evaluations on the axes that the design meets again; whatever is evaluated next takes them.
     pub(crate) axial: Vec<PointEvaluation>,
     /// The last evaluation at the centre of the design.
     pub(crate) centre: Option<PointEvaluation>,
