@@ -1,24 +1,35 @@
-//! Squares and quadratic forms of many short rows of one width.
+//! Sums over many short rows of one width, by loops of fixed length up to twelve.
 
 use pulp::{Arch, Simd, WithSimd};
+
+/// The first expression with the constant `W` for a width that has loops of its own, else the second.
+macro_rules! by_width {
+    ($width:expr, $w:ident => $fixed:expr, $any:expr) => {
+        by_width!(@ $width, $w => $fixed, $any, 1 2 3 4 5 6 7 8 9 10 11 12)
+    };
+    (@ $width:expr, $w:ident => $fixed:expr, $any:expr, $($literal:literal)*) => {
+        match $width {
+            $($literal => {
+                const $w: usize = $literal;
+                $fixed
+            })*
+            _ => $any,
+        }
+    };
+}
 
 /// `out_ab += Σ_r w_r v_ra v_rb` for `a ≥ b` of rows `v_r` of one `width`, which stand one after the other as the rows of `out` do; what
 /// stands above the diagonal of `out` is left undefined. The same bits on every machine.
 pub fn add_weighted_squares(weights: &[f64], rows: &[f64], width: usize, out: &mut [f64]) {
     let arch = Arch::new();
-    macro_rules! of_width {
-        ($($width:literal)*) => {
-            match width {
-                $($width => arch.dispatch(FixedSquares::<$width> {
-                    weights,
-                    rows: rows.as_chunks().0,
-                    out: &mut out.as_chunks_mut().0[..$width],
-                }),)*
-                _ => arch.dispatch(Squares { weights, rows, width, out }),
-            }
-        };
-    }
-    of_width!(1 2 3 4 5 6 7 8 9 10 11 12);
+    by_width!(
+        width,
+        W => {
+            let (rows, out) = (rows.as_chunks().0, &mut out.as_chunks_mut().0[..W]);
+            arch.dispatch(FixedSquares::<W> { weights, rows, out });
+        },
+        arch.dispatch(Squares { weights, rows, width, out })
+    );
 }
 
 struct FixedSquares<'a, const W: usize> {
@@ -96,19 +107,11 @@ impl WithSimd for Squares<'_> {
 /// The same bits on every machine.
 pub fn quadratic_forms(rows: &[f64], matrix: &[f64], width: usize, product: &mut [f64], out: &mut [f64]) {
     let arch = Arch::new();
-    macro_rules! of_width {
-        ($($width:literal)*) => {
-            match width {
-                $($width => arch.dispatch(FixedForms::<$width> {
-                    rows: rows.as_chunks().0,
-                    matrix: matrix.as_chunks().0,
-                    out,
-                }),)*
-                _ => arch.dispatch(Forms { rows, matrix, width, product, out }),
-            }
-        };
-    }
-    of_width!(1 2 3 4 5 6 7 8 9 10 11 12);
+    by_width!(
+        width,
+        W => arch.dispatch(FixedForms::<W> { rows: rows.as_chunks().0, matrix: matrix.as_chunks().0, out }),
+        arch.dispatch(Forms { rows, matrix, width, product, out })
+    );
 }
 
 struct FixedForms<'a, const W: usize> {
@@ -170,24 +173,13 @@ impl WithSimd for Forms<'_> {
 
 /// `out_r = v_rᵀ x` for rows `v_r` of the length of `x`, the same bits on every machine.
 pub fn multiply(rows: &[f64], x: &[f64], out: &mut [f64]) {
-    let arch = Arch::new();
-    macro_rules! of_width {
-        ($($width:literal)*) => {
-            match x.len() {
-                $($width => arch.dispatch(FixedProducts::<$width> {
-                    rows: rows.as_chunks().0,
-                    x: &x.as_chunks().0[0],
-                    out,
-                }),)*
-                width => {
-                    for (row, out) in rows.chunks_exact(width).zip(out) {
-                        *out = row.iter().zip(x).map(|(value, x)| value * x).sum();
-                    }
-                }
-            }
-        };
-    }
-    of_width!(1 2 3 4 5 6 7 8 9 10 11 12);
+    by_width!(
+        x.len(),
+        W => Arch::new().dispatch(FixedProducts::<W> { rows: rows.as_chunks().0, x: &x.as_chunks().0[0], out }),
+        for (row, out) in rows.chunks_exact(x.len()).zip(out) {
+            *out = row.iter().zip(x).map(|(value, x)| value * x).sum();
+        }
+    );
 }
 
 struct FixedProducts<'a, const W: usize> {
@@ -213,24 +205,16 @@ impl<const W: usize> WithSimd for FixedProducts<'_, W> {
 
 /// `out += Σ_r w_r v_r` for rows `v_r` of the length of `out`, the same bits on every machine.
 pub fn add_weighted(weights: &[f64], rows: &[f64], out: &mut [f64]) {
-    let arch = Arch::new();
-    macro_rules! of_width {
-        ($($width:literal)*) => {
-            match out.len() {
-                $($width => arch.dispatch(FixedSums::<$width> {
-                    weights,
-                    rows: rows.as_chunks().0,
-                    out: &mut out.as_chunks_mut().0[0],
-                }),)*
-                width => {
-                    for (row, weight) in rows.chunks_exact(width).zip(weights) {
-                        out.iter_mut().zip(row).for_each(|(out, value)| *out += weight * value);
-                    }
-                }
-            }
-        };
-    }
-    of_width!(1 2 3 4 5 6 7 8 9 10 11 12);
+    by_width!(
+        out.len(),
+        W => {
+            let (rows, out) = (rows.as_chunks().0, &mut out.as_chunks_mut().0[0]);
+            Arch::new().dispatch(FixedSums::<W> { weights, rows, out });
+        },
+        for (row, weight) in rows.chunks_exact(out.len()).zip(weights) {
+            out.iter_mut().zip(row).for_each(|(out, value)| *out += weight * value);
+        }
+    );
 }
 
 struct FixedSums<'a, const W: usize> {
