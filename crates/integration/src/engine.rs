@@ -71,9 +71,9 @@ impl<'a> Engine<'a> {
     /// An engine for `model` with batches on `executor`.
     pub fn new(model: &'a LatentGaussianModel, executor: &'a dyn Executor, newton: NewtonOptions) -> Self {
         let (pool, last, counts) = (Mutex::new(Vec::new()), Mutex::new(None), Mutex::default());
-        let (factor, inverse) = model.symbolic().memory();
-        let room = gmrf::physical_memory() / 2 / (factor + inverse).max(1);
-        Self { model, executor, newton, room, propagation: None, pool, last, counts }
+        let mut engine = Self { model, executor, newton, room: 0, propagation: None, pool, last, counts };
+        engine.room = gmrf::physical_memory() / 2 / engine.workspace_bytes().max(1);
+        engine
     }
 
     /// The same engine by expectation propagation, to set out from `start`; counts go on.

@@ -144,6 +144,8 @@ impl Exploration<'_> {
         };
         let mut kept: Vec<Option<PointEvaluation>> =
             thetas.iter().map(|theta| known(theta).or_else(|| met(theta))).collect();
+        // before others take their room
+        drop(axial);
         let missing: Vec<usize> = (0..thetas.len()).filter(|&i| kept[i].is_none()).collect();
         let wanted: Vec<Vec<f64>> = missing.iter().map(|&i| thetas[i].clone()).collect();
         let asked = |i: usize| Asked {

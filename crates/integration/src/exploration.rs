@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::criteria::Criteria;
-use crate::design::{central_composite, reach, rounded_scale};
+use crate::design::{reach, rounded_scale};
 use crate::engine::{Engine, PointEvaluation};
 use crate::error::IntegrationError;
 use crate::evaluated::{Evaluated, normalised};
@@ -46,7 +46,7 @@ pub(crate) struct Exploration<'a> {
     pub(crate) skeleton: Option<Skeleton>,
     /// Where gradients were met since the axes were last evaluated.
     pub(crate) seen: Vec<Seen>,
-    /// Evaluations on the axes that the design meets again; whatever is evaluated next takes them.
+    /// The evaluations on the axes: what is evaluated next takes those that it meets again, and forgets the others.
     pub(crate) axial: Vec<PointEvaluation>,
     /// The last evaluation at the centre of the design.
     pub(crate) centre: Option<PointEvaluation>,
@@ -239,23 +239,8 @@ impl Exploration<'_> {
         let seen =
             |(z, result): (&Vec<f64>, &Option<PointEvaluation>)| Some(self.gradient_at(z.clone(), result.as_ref()?));
         self.seen = zs.iter().zip(&results).filter_map(seen).collect();
-        self.axial = self.axial_points(&axes, zs.into_iter().zip(results));
+        self.axial = results.into_iter().flatten().collect();
         Ok(axes)
-    }
-
-    /// Of what was evaluated on the axes, the points that the composite design has too.
-    fn axial_points(
-        &self,
-        axes: &[(Axis, Axis)],
-        evaluated: impl Iterator<Item = (Vec<f64>, Option<PointEvaluation>)>,
-    ) -> Vec<PointEvaluation> {
-        if self.strategy().0 != Strategy::CentralComposite {
-            return Vec::new();
-        }
-        let scales = Self::skewness_scales(axes);
-        let design = central_composite(&scales).unwrap_or_default();
-        let met = |z: &Vec<f64>| z.iter().any(|z| *z != 0.0) && design.iter().any(|point| point.z == *z);
-        evaluated.filter(|(z, _)| met(z)).filter_map(|(_, result)| result).collect()
     }
 
     pub(crate) fn gradient_at(&self, z: Vec<f64>, point: &PointEvaluation) -> Seen {
