@@ -294,7 +294,8 @@ impl SymbolicFactor {
             let (row, column) = (p.max(q) as usize, p.min(q) as usize);
             let below = row >= node.first + node.width;
             let row = if below { local[row] as usize } else { row - node.first };
-            debug_assert!(!below || self.rows_below(node)[row - node.width] == p.max(q));
+            let held = !below || self.rows_below(node).get(row.wrapping_sub(node.width)) == Some(&p.max(q));
+            assert!(held, "every entry lies in the factor's structure");
             let place = (column - node.first) * node.height() + row;
             if let Some(slot) = slots.get_mut(source) {
                 *slot = node.values_start + place;
