@@ -108,26 +108,42 @@ fn an_analysis_is_taken_over_by_its_own_pattern_alone() {
     assert!(!Arc::ptr_eq(&first, &SymbolicFactor::analyze_like(&other, &none, Some(&first)).unwrap()));
 }
 
+/// Every count of vectors and of what is left over, tiles of every size, and products of matrices.
 #[test]
 fn many_right_hand_sides_agree_with_one() {
     let (pattern, values) = lattice(&[30, 30], 2);
     let n = pattern.order();
-    let mut factor = CholeskyFactor::new(SymbolicFactor::analyze(&pattern, &LinearConstraints::none(n)).unwrap());
-    factor.refactor(&values).unwrap();
-    for count in [1, 2, 7, 33] {
-        let mut block: Vec<f64> = (0..n * count).map(|k| (k as f64 * 0.37).sin()).collect();
-        let columns: Vec<Vec<f64>> = (0..count).map(|c| (0..n).map(|i| block[i * count + c]).collect()).collect();
-        factor.solve_many_in_place(&mut block, count, &mut vec![0.0; count * factor.work_length()]).unwrap();
-        let mut work = vec![0.0; factor.work_length()];
-        for (c, mut column) in columns.into_iter().enumerate() {
-            factor.solve_in_place(&mut column, &mut work).unwrap();
-            for i in 0..n {
-                assert!((block[i * count + c] - column[i]).abs() < 1e-12);
-            }
+    let mut some = LinearConstraints::none(n);
+    for nodes in [0..n, 100..300, 17..18] {
+        some.push(&nodes.map(|i| (i, 1.0 + 0.001 * i as f64)).collect::<Vec<_>>(), 0.0).unwrap();
+    }
+    for constraints in [LinearConstraints::none(n), some] {
+        let mut factor = CholeskyFactor::new(SymbolicFactor::analyze(&pattern, &constraints).unwrap());
+        factor.refactor(&values).unwrap();
+        for count in (1..=20).chain([33, 64, 101]) {
+            agree_with_one(&factor, count);
+        }
+        let error = factor.solve_many_in_place(&mut [0.0; 3], 2, &mut []).unwrap_err();
+        assert!(matches!(error, GmrfError::LengthMismatch { what: "right-hand sides", .. }));
+    }
+}
+
+fn agree_with_one(factor: &CholeskyFactor, count: usize) {
+    let n = factor.symbolic().order();
+    // the last right-hand side has one entry, the others are full
+    let entry =
+        |i: usize, c: usize| if c + 1 < count { ((i * count + c) as f64 * 0.37).sin() } else { f64::from(i == 50) };
+    let mut block: Vec<f64> = (0..n * count).map(|k| entry(k / count, k % count)).collect();
+    factor.solve_many_in_place(&mut block, count, &mut vec![0.0; count * factor.work_length()]).unwrap();
+    let mut work = vec![0.0; factor.work_length()];
+    for c in 0..count {
+        let mut column: Vec<f64> = (0..n).map(|i| entry(i, c)).collect();
+        factor.solve_in_place(&mut column, &mut work).unwrap();
+        for i in 0..n {
+            // numbers of size one and condition numbers of some hundred
+            assert!((block[i * count + c] - column[i]).abs() < 1e-12, "{count} sides, side {c}, node {i}");
         }
     }
-    let error = factor.solve_many_in_place(&mut [0.0; 3], 2, &mut []).unwrap_err();
-    assert!(matches!(error, GmrfError::LengthMismatch { what: "right-hand sides", .. }));
 }
 
 fn bits(values: &[f64]) -> Vec<u64> {

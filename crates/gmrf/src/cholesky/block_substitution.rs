@@ -1,18 +1,21 @@
 //! Forward and backward substitution of many right-hand sides at once, without permuting them.
 
+use std::ops::Range;
+
 use faer::linalg::{matmul, triangular_solve};
 use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{Accum, MatMut, MatRef, Par};
 use pulp::{Arch, Simd, WithSimd};
 
+use super::prefetch::prefetch;
 use super::substitution::Direction;
 use super::symbolic::SymbolicFactor;
-use super::vector::subtract_columns;
 
 /// A substitution in progress: `x` holds `count` numbers for each node, nodes before multipliers.
 pub(super) struct BlockSubstitution<'a> {
     pub(super) symbolic: &'a SymbolicFactor,
-    pub(super) values: &'a [f64],
+    /// The panels, and the inverse of every pivot.
+    pub(super) factor: (&'a [f64], &'a [f64]),
     pub(super) direction: Direction,
     pub(super) x: &'a mut [f64],
     /// Room for the rows of one supernode.
@@ -21,7 +24,11 @@ pub(super) struct BlockSubstitution<'a> {
 }
 
 /// Multiplications of one supernode from which products by faer beat the vector loops.
-const LARGE: usize = 60_000;
+const LARGE: usize = 120_000;
+
+/// Nodes of the next supernode whose right-hand sides are asked for while one is worked on: more than the core keeps asking for are of
+/// no use.
+const AHEAD: usize = 8;
 
 impl BlockSubstitution<'_> {
     pub(super) fn run(self) {
@@ -34,194 +41,277 @@ impl WithSimd for BlockSubstitution<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { symbolic, values, direction, x, buffer, count } = self;
-        let last = symbolic.supernodes.len().wrapping_sub(1);
+        let Self { symbolic, factor: (values, pivots), direction, x, buffer, count } = self;
+        let (last, forwards) = (symbolic.supernodes.len().wrapping_sub(1), direction == Direction::Forward);
         // a loop, not a closure: closures are compiled without the vector instructions
         for k in 0..symbolic.supernodes.len() {
-            let node = &symbolic.supernodes[if direction == Direction::Forward { k } else { last - k }];
-            let panel = &values[node.values_start..node.values_start + node.height() * node.width];
-            let (own, below) = buffer[..node.height() * count].split_at_mut(node.width * count);
-            let places = &symbolic.order[node.first..node.first + node.width];
-            for (to, &place) in own.chunks_exact_mut(count).zip(places) {
-                copy_row(to, &x[place * count..][..count]);
-            }
-            let mut rows = Rows { rows: symbolic.rows_below(node), order: &symbolic.order, x: &mut *x, count };
-            let large = node.height() * node.width * count > LARGE;
-            if direction == Direction::Forward {
-                // right-hand sides with few entries leave most of the tree alone
-                if own.iter().all(|&x| x == 0.0) {
-                    continue;
+            let node = &symbolic.supernodes[if forwards { k } else { last - k }];
+            if k < last {
+                let next = &symbolic.supernodes[if forwards { k + 1 } else { last - k - 1 }];
+                for &place in &symbolic.order[next.first..next.first + next.width.min(AHEAD)] {
+                    prefetch(&x[place * count..][..count]);
                 }
-                if large {
-                    below.fill(0.0);
-                    forward_large(panel, own, below, count);
-                    rows.add(below);
-                } else {
-                    solve_lower(simd, panel, own, count);
-                    rows.subtract(simd, panel, own);
-                }
-            } else if large {
-                rows.read(below);
-                backward_large(panel, own, below, count);
-            } else {
-                rows.subtract_from(simd, panel, own);
-                solve_upper(simd, panel, own, count);
             }
-            for (from, &place) in own.chunks_exact(count).zip(places) {
-                copy_row(&mut x[place * count..][..count], from);
+            let mut panel = Panel {
+                values: &values[node.values_start..node.values_start + node.height() * node.width],
+                inverse: &pivots[node.first..node.first + node.width],
+                own: &symbolic.order[node.first..node.first + node.width],
+                rows: symbolic.rows_below(node),
+                order: &symbolic.order,
+                x: &mut *x,
+                count,
+            };
+            // right-hand sides with few entries leave most of the tree alone
+            if forwards && panel.own.iter().all(|&place| panel.is_zero(place)) {
+                continue;
+            }
+            match (node.height() * node.width * count > LARGE, forwards) {
+                (true, true) => panel.forward_large(buffer),
+                (true, false) => panel.backward_large(buffer),
+                (false, true) => panel.forward(simd, buffer),
+                (false, false) => panel.backward(simd),
             }
         }
     }
 }
 
-/// The right-hand sides at the rows below a supernode.
-struct Rows<'a> {
+/// A supernode and the right-hand sides that it works on.
+struct Panel<'a> {
+    values: &'a [f64],
+    /// Those of its pivots.
+    inverse: &'a [f64],
+    /// The nodes of its columns.
+    own: &'a [usize],
+    /// The positions of its rows below, and the node of every position.
     rows: &'a [u32],
     order: &'a [usize],
     x: &'a mut [f64],
     count: usize,
 }
 
-/// Rows, or columns, of a panel that are worked on at once.
-const TOGETHER: usize = 4;
-/// Vectors of each that stay in registers.
-const VECTORS: usize = 2;
+/// Calls a method for the next rows or columns, as many as are worked on at once, with the vectors of each that stay in registers.
+macro_rules! tile {
+    ($left:expr, $self:ident.$method:ident($($argument:expr),*)) => {
+        match $left {
+            0 => 0,
+            1 => { $self.$method::<S, 1, 8>($($argument),*); 1 }
+            2 => { $self.$method::<S, 2, 4>($($argument),*); 2 }
+            3 => { $self.$method::<S, 3, 2>($($argument),*); 3 }
+            _ => { $self.$method::<S, 4, 2>($($argument),*); 4 }
+        }
+    };
+}
 
-impl Rows<'_> {
+/// Calls a method for every piece of the right-hand sides: `V` vectors, one vector, and what is left over.
+macro_rules! pieces {
+    ($self:ident.$method:ident($($argument:expr),*)) => {{
+        let (lanes, mut at) = (size_of::<S::f64s>() / size_of::<f64>(), 0);
+        while at + V * lanes <= $self.count {
+            $self.$method::<S, T, V, false>($($argument),*, at..at + V * lanes);
+            at += V * lanes;
+        }
+        while at + lanes <= $self.count {
+            $self.$method::<S, T, 1, false>($($argument),*, at..at + lanes);
+            at += lanes;
+        }
+        if at < $self.count {
+            $self.$method::<S, T, 1, true>($($argument),*, at..$self.count);
+        }
+    }};
+}
+
+impl Panel<'_> {
     #[inline(always)]
-    fn start(&self, row: u32) -> usize {
-        self.order[row as usize] * self.count
+    fn height(&self) -> usize {
+        self.own.len() + self.rows.len()
+    }
+
+    /// The node of a row of the panel.
+    #[inline(always)]
+    fn node(&self, row: usize) -> usize {
+        if row < self.own.len() { self.own[row] } else { self.order[self.rows[row - self.own.len()] as usize] }
     }
 
     #[inline(always)]
-    fn read(&self, to: &mut [f64]) {
-        for (&row, to) in self.rows.iter().zip(to.chunks_exact_mut(self.count)) {
-            copy_row(to, &self.x[self.start(row)..][..self.count]);
+    fn is_zero(&self, node: usize) -> bool {
+        self.x[node * self.count..][..self.count].iter().all(|&x| x == 0.0)
+    }
+
+    /// `x_J ← L_JJ⁻¹ x_J`, `x_R −= L_RJ x_J`; `solved` has room for `−x_J`.
+    #[inline(always)]
+    fn forward<S: Simd>(&mut self, simd: S, solved: &mut [f64]) {
+        let (width, height) = (self.own.len(), self.height());
+        let mut row = 0;
+        while row < width {
+            row += tile!(width - row, self.forward_rows(simd, solved, row));
+        }
+        while row < height {
+            row += tile!(height - row, self.forward_rows(simd, solved, row));
         }
     }
 
+    /// `T` rows of the panel from `row` on, all in its triangle or all below it.
     #[inline(always)]
-    fn add(&mut self, from: &[f64]) {
-        for (&row, from) in self.rows.iter().zip(from.chunks_exact(self.count)) {
-            let start = self.start(row);
-            add_row(&mut self.x[start..][..self.count], from);
-        }
-    }
-
-    /// `−= L_RJ own`.
-    #[inline(always)]
-    fn subtract<S: Simd>(&mut self, simd: S, panel: &[f64], own: &[f64]) {
-        let width = own.len() / self.count;
-        let mut i = 0;
-        while i < self.rows.len() {
-            let block = TOGETHER.min(self.rows.len() - i);
-            match block {
-                TOGETHER => self.subtract_at::<S, TOGETHER, VECTORS>(simd, &panel[width + i..], own, i),
-                3 => self.subtract_at::<S, 3, VECTORS>(simd, &panel[width + i..], own, i),
-                2 => self.subtract_at::<S, 2, VECTORS>(simd, &panel[width + i..], own, i),
-                _ => self.subtract_at::<S, 1, VECTORS>(simd, &panel[width + i..], own, i),
-            }
-            i += block;
-        }
-    }
-
-    /// [`subtract`](Self::subtract) for `T` rows from the `i`-th on, which `panel` starts at.
-    #[inline(always)]
-    fn subtract_at<S: Simd, const T: usize, const V: usize>(&mut self, simd: S, panel: &[f64], own: &[f64], i: usize) {
-        let (count, width) = (self.count, own.len() / self.count);
-        let height = width + self.rows.len();
+    fn forward_rows<S: Simd, const T: usize, const V: usize>(&mut self, simd: S, solved: &mut [f64], row: usize) {
         let mut starts = [0; T];
         for t in 0..T {
-            starts[t] = self.start(self.rows[i + t]);
+            starts[t] = self.node(row + t) * self.count;
         }
-        let piece = V * (size_of::<S::f64s>() / size_of::<f64>());
-        let mut at = 0;
-        while at + piece <= count {
-            let mut sums = [[simd.splat_f64s(0.0); V]; T];
-            for (k, own) in own.chunks_exact(count).enumerate() {
-                let own = S::as_simd_f64s(&own[at..at + piece]).0;
-                let factors = &panel[k * height..k * height + T];
-                for t in 0..T {
-                    let factor = simd.splat_f64s(factors[t]);
-                    for v in 0..V {
-                        sums[t][v] = simd.mul_add_e_f64s(factor, own[v], sums[t][v]);
-                    }
-                }
-            }
+        pieces!(self.forward_piece(simd, &mut *solved, (row, starts)));
+    }
+
+    #[inline(always)]
+    fn forward_piece<S: Simd, const T: usize, const V: usize, const PART: bool>(
+        &mut self,
+        simd: S,
+        solved: &mut [f64],
+        (row, starts): (usize, [usize; T]),
+        piece: Range<usize>,
+    ) {
+        let (width, height, count, length) = (self.own.len(), self.height(), self.count, piece.len());
+        let mut x = [[simd.splat_f64s(0.0); V]; T];
+        for t in 0..T {
+            x[t] = load::<S, V, PART>(simd, &self.x[starts[t] + piece.start..][..length]);
+        }
+        for k in 0..row.min(width) {
+            let solved = load::<S, V, PART>(simd, &solved[k * count + piece.start..][..length]);
+            let factors = &self.values[k * height + row..][..T];
             for t in 0..T {
-                let target = S::as_mut_simd_f64s(&mut self.x[starts[t] + at..][..piece]).0;
-                for v in 0..V {
-                    target[v] = simd.sub_f64s(target[v], sums[t][v]);
-                }
+                add_product(simd, &mut x[t], factors[t], solved);
             }
-            at += piece;
         }
         for t in 0..T {
-            let target = &mut self.x[starts[t] + at..starts[t] + count];
-            for (k, own) in own.chunks_exact(count).enumerate() {
-                for (x, own) in target.iter_mut().zip(&own[at..]) {
-                    *x -= panel[k * height + t] * own;
+            if row < width {
+                let column = &self.values[(row + t) * height + row..][..T];
+                let (inverse, mut negative) = (simd.splat_f64s(self.inverse[row + t]), x[t]);
+                for v in 0..V {
+                    x[t][v] = simd.mul_f64s(x[t][v], inverse);
+                    negative[v] = simd.neg_f64s(x[t][v]);
+                }
+                store::<S, V, PART>(simd, &mut solved[(row + t) * count + piece.start..][..length], negative);
+                for u in t + 1..T {
+                    add_product(simd, &mut x[u], column[u], negative);
                 }
             }
+            store::<S, V, PART>(simd, &mut self.x[starts[t] + piece.start..][..length], x[t]);
         }
     }
 
-    /// `own −= L_RJᵀ` times them.
+    /// `x_J ← L_JJ⁻ᵀ (x_J − L_RJᵀ x_R)`.
     #[inline(always)]
-    fn subtract_from<S: Simd>(&self, simd: S, panel: &[f64], own: &mut [f64]) {
-        let (count, width) = (self.count, own.len() / self.count);
-        let height = width + self.rows.len();
-        let mut k = 0;
-        while k < width && !self.rows.is_empty() {
-            let block = TOGETHER.min(width - k);
-            let (own, panel) = (&mut own[k * count..(k + block) * count], &panel[k * height..(k + block) * height]);
-            match block {
-                TOGETHER => self.subtract_from_at::<S, TOGETHER, VECTORS>(simd, panel, own),
-                3 => self.subtract_from_at::<S, 3, VECTORS>(simd, panel, own),
-                2 => self.subtract_from_at::<S, 2, VECTORS>(simd, panel, own),
-                _ => self.subtract_from_at::<S, 1, VECTORS>(simd, panel, own),
-            }
-            k += block;
+    fn backward<S: Simd>(&mut self, simd: S) {
+        let mut end = self.own.len();
+        while end > 0 {
+            end -= tile!(end, self.backward_columns(simd, end));
         }
     }
 
-    /// [`subtract_from`](Self::subtract_from) for the `T` columns of `panel`.
+    /// The `T` columns before `end`.
     #[inline(always)]
-    fn subtract_from_at<S: Simd, const T: usize, const V: usize>(&self, simd: S, panel: &[f64], own: &mut [f64]) {
-        let (count, height) = (self.count, panel.len() / T);
+    fn backward_columns<S: Simd, const T: usize, const V: usize>(&mut self, simd: S, end: usize) {
+        pieces!(self.backward_piece(simd, end));
+    }
+
+    #[inline(always)]
+    fn backward_piece<S: Simd, const T: usize, const V: usize, const PART: bool>(
+        &mut self,
+        simd: S,
+        end: usize,
+        piece: Range<usize>,
+    ) {
+        let (width, height, count, start) = (self.own.len(), self.height(), self.count, end - T);
         let mut columns = [&[] as &[f64]; T];
         for t in 0..T {
-            columns[t] = &panel[(t + 1) * height - self.rows.len()..(t + 1) * height];
+            columns[t] = &self.values[(start + t) * height..][..height];
         }
-        let piece = V * (size_of::<S::f64s>() / size_of::<f64>());
-        let mut at = 0;
-        while at + piece <= count {
-            let mut sums = [[simd.splat_f64s(0.0); V]; T];
-            for (k, &row) in self.rows.iter().enumerate() {
-                let x = S::as_simd_f64s(&self.x[self.start(row) + at..][..piece]).0;
-                for t in 0..T {
-                    let factor = simd.splat_f64s(columns[t][k]);
-                    for v in 0..V {
-                        sums[t][v] = simd.mul_add_e_f64s(factor, x[v], sums[t][v]);
-                    }
-                }
-            }
+        let mut sums = [[simd.splat_f64s(0.0); V]; T];
+        for row in end..width {
+            let x = load::<S, V, PART>(simd, &self.x[self.own[row] * count..][piece.clone()]);
             for t in 0..T {
-                let own = S::as_mut_simd_f64s(&mut own[t * count + at..][..piece]).0;
-                for v in 0..V {
-                    own[v] = simd.sub_f64s(own[v], sums[t][v]);
-                }
-            }
-            at += piece;
-        }
-        for t in 0..T {
-            let own = &mut own[t * count + at..(t + 1) * count];
-            for (&row, &factor) in self.rows.iter().zip(columns[t]) {
-                for (own, x) in own.iter_mut().zip(&self.x[self.start(row) + at..]) {
-                    *own -= factor * x;
-                }
+                add_product(simd, &mut sums[t], columns[t][row], x);
             }
         }
+        for (k, &row) in self.rows.iter().enumerate() {
+            let x = load::<S, V, PART>(simd, &self.x[self.order[row as usize] * count..][piece.clone()]);
+            for t in 0..T {
+                add_product(simd, &mut sums[t], columns[t][width + k], x);
+            }
+        }
+        for t in (0..T).rev() {
+            let place = &mut self.x[self.own[start + t] * count..][piece.clone()];
+            let (mut x, inverse) = (load::<S, V, PART>(simd, place), simd.splat_f64s(self.inverse[start + t]));
+            for v in 0..V {
+                x[v] = simd.mul_f64s(simd.sub_f64s(x[v], sums[t][v]), inverse);
+            }
+            store::<S, V, PART>(simd, place, x);
+            for u in 0..t {
+                add_product(simd, &mut sums[u], columns[u][start + t], x);
+            }
+        }
+    }
+
+    /// [`forward`](Self::forward) by products of matrices.
+    fn forward_large(&mut self, buffer: &mut [f64]) {
+        let (own, below) = buffer[..self.height() * self.count].split_at_mut(self.own.len() * self.count);
+        self.read(0, own);
+        below.fill(0.0);
+        forward_large(self.values, own, below, self.count);
+        self.write(own);
+        for (&row, from) in self.rows.iter().zip(below.chunks_exact(self.count)) {
+            add_row(&mut self.x[self.order[row as usize] * self.count..][..self.count], from);
+        }
+    }
+
+    /// [`backward`](Self::backward) by products of matrices.
+    fn backward_large(&mut self, buffer: &mut [f64]) {
+        let (own, below) = buffer[..self.height() * self.count].split_at_mut(self.own.len() * self.count);
+        self.read(0, own);
+        self.read(self.own.len(), below);
+        backward_large(self.values, own, below, self.count);
+        self.write(own);
+    }
+
+    /// The right-hand sides at the rows of the panel from the `first` on.
+    fn read(&self, first: usize, to: &mut [f64]) {
+        for (k, to) in to.chunks_exact_mut(self.count).enumerate() {
+            copy_row(to, &self.x[self.node(first + k) * self.count..][..self.count]);
+        }
+    }
+
+    fn write(&mut self, own: &[f64]) {
+        for (from, &place) in own.chunks_exact(self.count).zip(self.own) {
+            copy_row(&mut self.x[place * self.count..][..self.count], from);
+        }
+    }
+}
+
+/// `V` vectors, or a part of one.
+#[inline(always)]
+fn load<S: Simd, const V: usize, const PART: bool>(simd: S, from: &[f64]) -> [S::f64s; V] {
+    let mut vectors = [simd.splat_f64s(0.0); V];
+    if PART {
+        vectors[0] = simd.partial_load_f64s(from);
+    } else {
+        vectors.copy_from_slice(S::as_simd_f64s(from).0);
+    }
+    vectors
+}
+
+#[inline(always)]
+fn store<S: Simd, const V: usize, const PART: bool>(simd: S, to: &mut [f64], vectors: [S::f64s; V]) {
+    if PART {
+        simd.partial_store_f64s(to, vectors[0]);
+    } else {
+        S::as_mut_simd_f64s(to).0.copy_from_slice(&vectors);
+    }
+}
+
+/// `sums += factor vectors`.
+#[inline(always)]
+fn add_product<S: Simd, const V: usize>(simd: S, sums: &mut [S::f64s; V], factor: f64, vectors: [S::f64s; V]) {
+    let factor = simd.splat_f64s(factor);
+    for v in 0..V {
+        sums[v] = simd.mul_add_e_f64s(factor, vectors[v], sums[v]);
     }
 }
 
@@ -249,35 +339,6 @@ fn add_row(to: &mut [f64], from: &[f64]) {
     }
     for (to, from) in to_tail.iter_mut().zip(from_tail) {
         *to += from;
-    }
-}
-
-/// `own ← L_JJ⁻¹ own`.
-#[inline(always)]
-fn solve_lower<S: Simd>(simd: S, panel: &[f64], own: &mut [f64], count: usize) {
-    let width = own.len() / count;
-    let height = panel.len() / width;
-    for k in 0..width {
-        let (done, rest) = own.split_at_mut(k * count);
-        let target = &mut rest[..count];
-        subtract_columns(simd, target, (done, count), k, |j| panel[j * height + k]);
-        let inverse = 1.0 / panel[k * height + k];
-        target.iter_mut().for_each(|x| *x *= inverse);
-    }
-}
-
-/// `own ← L_JJ⁻ᵀ own`.
-#[inline(always)]
-fn solve_upper<S: Simd>(simd: S, panel: &[f64], own: &mut [f64], count: usize) {
-    let width = own.len() / count;
-    let height = panel.len() / width;
-    for k in (0..width).rev() {
-        let column = &panel[k * height..(k + 1) * height];
-        let (head, later) = own.split_at_mut((k + 1) * count);
-        let target = &mut head[k * count..];
-        subtract_columns(simd, target, (later, count), width - k - 1, |j| column[k + 1 + j]);
-        let inverse = 1.0 / column[k];
-        target.iter_mut().for_each(|x| *x *= inverse);
     }
 }
 

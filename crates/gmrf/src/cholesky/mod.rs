@@ -16,6 +16,7 @@ mod kkt;
 mod multifrontal;
 mod numeric;
 mod parallelism;
+mod prefetch;
 pub(crate) mod schedule;
 mod solve;
 mod speed_up;

@@ -19,8 +19,8 @@ pub struct CholeskyFactor {
     arena: Vec<f64>,
     /// What the constraints add to the matrix beyond the precision.
     extra: Vec<f64>,
-    /// Least acceptable pivot of each position, the pivot itself once it is found.
-    least: Vec<f64>,
+    /// The inverse of each pivot; while a factorisation runs, the least that is acceptable, then the pivot itself.
+    pub(super) pivots: Vec<f64>,
     parallelism: Parallelism,
     log_determinant: f64,
 }
@@ -40,7 +40,7 @@ impl CholeskyFactor {
         Self {
             values: vec![0.0; symbolic.values_length],
             arena: vec![0.0; symbolic.branch.updates.end],
-            least: vec![0.0; symbolic.order.len()],
+            pivots: vec![0.0; symbolic.order.len()],
             extra: symbolic.constraint_values.clone(),
             parallelism: Parallelism::default(),
             log_determinant: f64::NAN,
@@ -76,12 +76,13 @@ impl CholeskyFactor {
         let elimination =
             Multifrontal { symbolic: &symbolic, sources: (values, &self.extra), parallelism: self.threads() };
         self.threads()
-            .enter(|| elimination.run(&mut self.values, &mut self.least, &mut self.arena))
+            .enter(|| elimination.run(&mut self.values, &mut self.pivots, &mut self.arena))
             .map_err(|position| not_positive_definite(&symbolic, position))?;
-        let log_determinant = 2.0 * sum_of_logarithms(&self.least) - symbolic.log_det_constraints;
+        let log_determinant = 2.0 * sum_of_logarithms(&self.pivots) - symbolic.log_det_constraints;
         if !log_determinant.is_finite() {
             return Err(GmrfError::NotFinite { what: "log-determinant", index: 0, value: log_determinant });
         }
+        self.pivots.iter_mut().for_each(|pivot| *pivot = 1.0 / *pivot);
         self.log_determinant = log_determinant;
         Ok(())
     }
@@ -99,7 +100,7 @@ impl CholeskyFactor {
             return Err(GmrfError::NotFinite { what: "precision", index: column, value: values[index] });
         }
         for j in 0..pattern.order() {
-            self.least[symbolic.position[j]] = SINGULAR_PIVOT * values[pattern.column_start(j)].abs();
+            self.pivots[symbolic.position[j]] = SINGULAR_PIVOT * values[pattern.column_start(j)].abs();
         }
         Ok(())
     }

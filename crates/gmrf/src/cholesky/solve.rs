@@ -78,7 +78,8 @@ impl CholeskyFactor {
     /// Both substitutions of `x`, which holds `count` numbers for each node, nodes before multipliers.
     fn substitute_block(&self, x: &mut [f64], buffer: &mut [f64], count: usize) {
         let substitute = |direction, x: &mut [f64], buffer: &mut [f64]| {
-            BlockSubstitution { symbolic: &self.symbolic, values: &self.values, direction, x, buffer, count }.run();
+            let (symbolic, factor) = (&*self.symbolic, (&*self.values, &*self.pivots));
+            BlockSubstitution { symbolic, factor, direction, x, buffer, count }.run();
         };
         substitute(Direction::Forward, x, buffer);
         x[self.symbolic.order() * count..].iter_mut().for_each(|x| *x = -*x);
@@ -86,7 +87,8 @@ impl CholeskyFactor {
     }
 
     fn substitute(&self, direction: Direction, x: &mut [f64], buffer: &mut [f64]) {
-        Substitution { symbolic: &self.symbolic, values: &self.values, direction, x, buffer }.run();
+        let factor = (&*self.values, &*self.pivots);
+        Substitution { symbolic: &self.symbolic, factor, direction, x, buffer }.run();
     }
 
     fn apply_signs(&self, x: &mut [f64]) {

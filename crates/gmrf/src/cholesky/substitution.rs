@@ -16,7 +16,8 @@ pub(super) enum Direction {
 /// A substitution in progress: `x` in elimination order.
 pub(super) struct Substitution<'a> {
     pub(super) symbolic: &'a SymbolicFactor,
-    pub(super) values: &'a [f64],
+    /// The panels, and the inverse of every pivot.
+    pub(super) factor: (&'a [f64], &'a [f64]),
     pub(super) direction: Direction,
     pub(super) x: &'a mut [f64],
     /// Room for the rows of one supernode.
@@ -34,7 +35,7 @@ impl WithSimd for Substitution<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { symbolic, values, direction, x, buffer } = self;
+        let Self { symbolic, factor: (values, pivots), direction, x, buffer } = self;
         let (last, forwards) = (symbolic.supernodes.len().wrapping_sub(1), direction == Direction::Forward);
         // a loop, not a closure: closures are compiled without the vector instructions
         for k in 0..symbolic.supernodes.len() {
@@ -42,8 +43,14 @@ impl WithSimd for Substitution<'_> {
             let panel = &values[node.values_start..node.values_start + node.height() * node.width];
             let offset = node.first + node.width;
             let (before, below) = x.split_at_mut(offset);
-            let mut panel =
-                Panel { values: panel, rows: symbolic.rows_below(node), offset, own: &mut before[node.first..], below };
+            let mut panel = Panel {
+                values: panel,
+                inverse: &pivots[node.first..offset],
+                rows: symbolic.rows_below(node),
+                offset,
+                own: &mut before[node.first..],
+                below,
+            };
             match node.width {
                 1 => panel.narrow::<1>(forwards),
                 2 => panel.narrow::<2>(forwards),
@@ -73,6 +80,8 @@ fn columns<const W: usize>(panel: &[f64]) -> ([&[[f64; 4]]; W], [&[f64]; W]) {
 /// A supernode and what it works on.
 struct Panel<'a> {
     values: &'a [f64],
+    /// Those of its pivots.
+    inverse: &'a [f64],
     rows: &'a [u32],
     /// The position of the first of `below`.
     offset: usize,
@@ -88,7 +97,7 @@ impl Panel<'_> {
         head.copy_from_slice(self.own);
         if forwards {
             tail.fill(0.0);
-            forward_one(simd, self.values, self.own.len(), buffer);
+            forward_one(simd, self.values, self.inverse, buffer);
             for (&row, b) in self.rows.iter().zip(&buffer[self.own.len()..]) {
                 self.below[row as usize - self.offset] += b;
             }
@@ -96,7 +105,7 @@ impl Panel<'_> {
             for (&row, b) in self.rows.iter().zip(tail) {
                 *b = self.below[row as usize - self.offset];
             }
-            backward_one(simd, self.values, self.own.len(), buffer);
+            backward_one(simd, self.values, self.inverse, buffer);
         }
         self.own.copy_from_slice(&buffer[..self.own.len()]);
     }
@@ -114,7 +123,7 @@ impl Panel<'_> {
         own.copy_from_slice(&self.own[..W]);
         for j in 0..W {
             let column = &self.values[j * height..j * height + W];
-            own[j] /= column[j];
+            own[j] *= self.inverse[j];
             for i in j + 1..W {
                 own[i] -= column[i] * own[j];
             }
@@ -176,7 +185,7 @@ impl Panel<'_> {
             for i in j + 1..W {
                 own[j] -= column[i] * own[i];
             }
-            own[j] /= column[j];
+            own[j] *= self.inverse[j];
         }
         self.own[..W].copy_from_slice(&own);
     }
@@ -185,29 +194,18 @@ impl Panel<'_> {
 /// Columns that one right-hand side is substituted through at a time.
 const BLOCK: usize = 4;
 
-/// The inverses of some diagonal entries: divisions that wait for nothing, unlike those by each entry in turn.
+/// The first of `x ← L_JJ⁻¹ x`, the rest `−= L_RJ` times them.
 #[inline(always)]
-fn inverse_diagonal(panel: &[f64], height: usize, block: usize) -> [f64; BLOCK] {
-    let mut inverse = [1.0; BLOCK];
-    for j in 0..block {
-        inverse[j] = 1.0 / panel[j * (height + 1)];
-    }
-    inverse
-}
-
-/// The first `width` of `x ← L_JJ⁻¹ x`, the rest `−= L_RJ` times them.
-#[inline(always)]
-fn forward_one<S: Simd>(simd: S, panel: &[f64], width: usize, x: &mut [f64]) {
-    let height = x.len();
+fn forward_one<S: Simd>(simd: S, panel: &[f64], inverse: &[f64], x: &mut [f64]) {
+    let (height, width) = (x.len(), inverse.len());
     let mut k = 0;
     while k < width {
         let block = BLOCK.min(width - k);
         let (done, rest) = x.split_at_mut(k + block);
         let own = &mut done[k..];
-        let inverse = inverse_diagonal(&panel[k * height + k..], height, block);
         for j in 0..block {
             let column = &panel[(k + j) * height + k..][..block];
-            own[j] *= inverse[j];
+            own[j] *= inverse[k + j];
             for i in j + 1..block {
                 own[i] -= column[i] * own[j];
             }
@@ -218,10 +216,10 @@ fn forward_one<S: Simd>(simd: S, panel: &[f64], width: usize, x: &mut [f64]) {
     }
 }
 
-/// The first `width` of `x ← L_JJ⁻ᵀ (x − L_RJᵀ` times the rest`)`.
+/// The first of `x ← L_JJ⁻ᵀ (x − L_RJᵀ` times the rest`)`.
 #[inline(always)]
-fn backward_one<S: Simd>(simd: S, panel: &[f64], width: usize, x: &mut [f64]) {
-    let height = x.len();
+fn backward_one<S: Simd>(simd: S, panel: &[f64], inverse: &[f64], x: &mut [f64]) {
+    let (height, width) = (x.len(), inverse.len());
     let mut end = width;
     while end > 0 {
         // the first block takes what the others leave over
@@ -243,13 +241,12 @@ fn backward_one<S: Simd>(simd: S, panel: &[f64], width: usize, x: &mut [f64]) {
                 own[j] -= dot(simd, rest, &columns[j * height..j * height + length]);
             }
         }
-        let inverse = inverse_diagonal(&panel[k * height + k..], height, block);
         for j in (0..block).rev() {
             let column = &panel[(k + j) * height + k..][..block];
             for i in j + 1..block {
                 own[j] -= column[i] * own[i];
             }
-            own[j] *= inverse[j];
+            own[j] *= inverse[k + j];
         }
         end = k;
     }
