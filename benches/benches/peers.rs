@@ -23,7 +23,6 @@ struct Peer {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
-    analysis: f64,
     entries: f64,
 }
 
@@ -43,22 +42,21 @@ impl Peer {
             .spawn()
             .ok()?;
         let (input, output) = (child.stdin.take()?, BufReader::new(child.stdout.take()?));
-        let mut peer = Self { child, input, output, analysis: 0.0, entries: 0.0 };
-        let header = peer.line()?;
-        (peer.analysis, peer.entries) = (*header.first()?, *header.get(1)?);
+        let mut peer = Self { child, input, output, entries: 0.0 };
+        peer.entries = peer.line()?;
         Some(peer)
     }
 
-    fn line(&mut self) -> Option<Vec<f64>> {
+    fn line(&mut self) -> Option<f64> {
         let mut line = String::new();
         self.output.read_line(&mut line).ok().filter(|&read| read > 0)?;
-        line.split_whitespace().map(|word| word.parse().ok()).collect()
+        line.trim().parse().ok()
     }
 
     /// Seconds that `command` takes.
     fn time(&mut self, command: &str) -> f64 {
         let sent = writeln!(self.input, "{command}").and_then(|()| self.input.flush());
-        sent.ok().and_then(|()| self.line()).and_then(|line| line.first().copied()).unwrap_or(f64::NAN)
+        sent.ok().and_then(|()| self.line()).unwrap_or(f64::NAN)
     }
 }
 
@@ -193,11 +191,14 @@ fn compare(name: &'static str) {
     let mut pardiso = Peer::start("pardiso", &path, &[], 1);
     let none = LinearConstraints::none(matrix.pattern.order());
     let symbolic = SymbolicFactor::analyze(&matrix.pattern, &none).expect("a diagonal everywhere");
-    let [analysis] = interleave(|_| timed(|| SymbolicFactor::analyze_with(&matrix.pattern, &none, ordering)));
     let mut one = Ours::new(&matrix, &symbolic, Parallelism::Sequential);
     let mut two = Ours::new(&matrix, &symbolic, Parallelism::Tree);
-    let theirs = cholmod.as_ref().map_or((f64::NAN, f64::NAN), |peer| (peer.analysis, peer.entries));
+    let entries = cholmod.as_ref().map_or(f64::NAN, |peer| peer.entries);
     let ask = |peer: &mut Option<Peer>, command: &str| peer.as_mut().map_or(f64::NAN, |peer| peer.time(command));
+    let [analysis, their_analysis] = interleave(|k| match k {
+        0 => timed(|| SymbolicFactor::analyze_with(&matrix.pattern, &none, ordering)),
+        _ => ask(&mut cholmod, "a"),
+    });
     let [factor, their_factor, pardiso_factor, inverse] = interleave(|k| match k {
         0 => one.factor(),
         1 => ask(&mut cholmod, "f"),
@@ -222,8 +223,8 @@ fn compare(name: &'static str) {
     let (dgemm, rate) = (DGEMM.powi(3) / product, symbolic.operations() / factor);
     let many = 2.0 * values * SIDES as f64 / many;
     let cells = [
-        format!("{name:<15} {:>5.0} {values:>7.1e} {:>7.1e}", matrix.pattern.order() as f64 / 1e3, theirs.1),
-        format!("{:>8.1} {:>5.2}", 1e3 * analysis, analysis / theirs.0),
+        format!("{name:<15} {:>5.0} {values:>7.1e} {:>7.1e}", matrix.pattern.order() as f64 / 1e3, entries),
+        format!("{:>8.1} {:>5.2}", 1e3 * analysis, analysis / their_analysis),
         format!(
             "{:>8.2} {:>7.2} {:>5.2} {:>7.2} {:>5.2}",
             1e3 * factor,

@@ -14,6 +14,9 @@ static double *da, *db, *dc;
 static void command(char c) {
     if (c == 'f') {
         if (!cholmod_factorize(a, l, &common) || common.status) fail("not positive definite");
+    } else if (c == 'a') {
+        cholmod_factor *again = cholmod_analyze(a, &common);
+        cholmod_free_factor(&again, &common);
     } else if (c == 's') {
         cholmod_solve2(CHOLMOD_A, l, one, NULL, &x, NULL, &y, &e, &common);
     } else if (c == 'd') {
@@ -37,19 +40,12 @@ int main(int argc, char **argv) {
     memcpy(a->p, m.start, 4 * (m.n + 1));
     memcpy(a->i, m.row, 4 * m.nnz);
     memcpy(a->x, m.value, 8 * m.nnz);
-    double best = 1e300;
-    for (int k = 0; k < 3; k++) {
-        if (l) cholmod_free_factor(&l, &common);
-        double t = now();
-        l = cholmod_analyze(a, &common);
-        t = now() - t;
-        if (t < best) best = t;
-    }
+    l = cholmod_analyze(a, &common);
     one = cholmod_ones(m.n, 1, CHOLMOD_REAL, &common);
     many = cholmod_ones(m.n, RIGHT_SIDES, CHOLMOD_REAL, &common);
     da = malloc(8 * DGEMM * DGEMM), db = malloc(8 * DGEMM * DGEMM), dc = malloc(8 * DGEMM * DGEMM);
     for (int k = 0; k < DGEMM * DGEMM; k++) da[k] = db[k] = 1.0 / (k + 1);
-    printf("%.9f %.0f %.0f\n", best, common.lnz, common.fl);
+    printf("%.0f\n", common.lnz);
     fflush(stdout);
     serve(command);
     return 0;

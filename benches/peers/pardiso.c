@@ -28,9 +28,8 @@ int main(int argc, char **argv) {
     options[0] = 1;  // options below, not the defaults
     options[1] = 2;  // METIS
     options[34] = 1; // indices from zero
-    double t = now();
     phase(11);
-    printf("%.9f %.0f %.0f\n", now() - t, (double)options[17], 1e6 * (double)options[18]);
+    printf("%.0f\n", (double)options[17]);
     fflush(stdout);
     serve(command);
     return 0;

@@ -8,13 +8,13 @@ use super::Parallelism;
 pub(crate) struct Assembly {
     /// Where the entries of each supernode start, and an end.
     starts: Vec<usize>,
-    /// Source and place in the panel.
-    entries: Vec<(usize, usize)>,
+    /// Source and place in the panel: 32 bits hold those of every panel that a factor of 34 GB has.
+    entries: Vec<(u32, u32)>,
 }
 
 impl Assembly {
     /// Of so many sources, each in the panel of its `owner`; `place` tells where in it, asked supernode by supernode, and within one in
-    /// the order of the sources. Panel `s` starts at `panels[s]` among the values of `L`.
+    /// the order of the sources; both are below [`MOST`]. Panel `s` starts at `panels[s]` among the values of `L`.
     pub(super) fn new(
         panels: &[usize],
         sources: usize,
@@ -30,12 +30,12 @@ impl Assembly {
         let mut entries = vec![(0, 0); sources];
         for source in 0..sources {
             let next = &mut next[owner(source)];
-            entries[*next].0 = source;
+            entries[*next].0 = source as u32;
             *next += 1;
         }
         for s in 0..panels.len() {
             let own = &mut entries[starts[s]..starts[s + 1]];
-            own.iter_mut().for_each(|entry| entry.1 = place(s, entry.0));
+            own.iter_mut().for_each(|entry| entry.1 = place(s, entry.0 as usize) as u32);
             let length = panels.get(s + 1).map_or(usize::MAX, |end| end - panels[s]);
             if length >= 2 * LARGE {
                 // for their pieces, those of one place in the order of their sources
@@ -60,21 +60,25 @@ impl Assembly {
             return add(entries, (values, extra), 0, panel);
         }
         parallelism.pieces(panel, (1, LARGE), &|start, piece| {
-            let from = entries.partition_point(|&(_, place)| place < start);
-            let to = entries.partition_point(|&(_, place)| place < start + piece.len());
+            let from = entries.partition_point(|&(_, place)| (place as usize) < start);
+            let to = entries.partition_point(|&(_, place)| (place as usize) < start + piece.len());
             add(&entries[from..to], (values, extra), start, piece);
         });
     }
 }
+
+/// Fewer sources, and fewer entries of a panel, are told apart.
+pub(super) const MOST: usize = u32::MAX as usize;
 
 /// Entries of a panel that are worth a thread.
 const LARGE: usize = 50_000;
 
 /// Clears a piece of a panel that starts at `start` and adds its entries.
 #[inline(always)]
-fn add(entries: &[(usize, usize)], (values, extra): (&[f64], &[f64]), start: usize, piece: &mut [f64]) {
+fn add(entries: &[(u32, u32)], (values, extra): (&[f64], &[f64]), start: usize, piece: &mut [f64]) {
     piece.fill(0.0);
     for &(source, place) in entries {
+        let (source, place) = (source as usize, place as usize);
         piece[place - start] += if source < values.len() { values[source] } else { extra[source - values.len()] };
     }
 }

@@ -2,45 +2,62 @@
 
 use crate::ordering::Adjacency;
 
-const NONE: usize = usize::MAX;
+/// No position; positions take 32 bits, as patterns guarantee, for half the memory to go through.
+pub(crate) const NONE: u32 = u32::MAX;
 
 /// The elimination tree of a pattern in elimination order.
 pub(crate) struct EliminationTree {
-    /// The parent of each position, `usize::MAX` at a root.
-    pub(crate) parent: Vec<usize>,
+    /// The parent of each position, `NONE` at a root.
+    pub(crate) parent: Vec<u32>,
     /// Entries in each column of the factor, diagonal included.
-    pub(crate) column_counts: Vec<usize>,
+    pub(crate) column_counts: Vec<u32>,
     /// `postorder[new] = old`: every subtree is contiguous, children before parents.
-    pub(crate) postorder: Vec<usize>,
+    pub(crate) postorder: Vec<u32>,
 }
 
 impl EliminationTree {
-    /// The tree under `order`, whose inverse is `position`. Cost nearly linear in the entries of the matrix.
-    pub(crate) fn new(adjacency: &Adjacency, order: &[usize], position: &[usize]) -> Self {
-        let parent = parents(adjacency, order, position);
+    /// The tree under `order`. Cost nearly linear in the entries of the matrix.
+    pub(crate) fn new(adjacency: &Adjacency, order: &[usize]) -> Self {
+        let mut position = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(p, &node)| position[node] = p as u32);
+        let later = Neighbours { adjacency, order, position: &position };
+        let parent = parents(&later);
         let postorder = postorder(&parent);
-        let column_counts = column_counts(adjacency, (order, position), &parent, &postorder);
+        let column_counts = column_counts(&later, &parent, &postorder);
         Self { parent, column_counts, postorder }
     }
 }
 
-fn postorder(parent: &[usize]) -> Vec<usize> {
+/// The neighbours of the node at each position, as positions.
+struct Neighbours<'a> {
+    adjacency: &'a Adjacency,
+    order: &'a [usize],
+    position: &'a [u32],
+}
+
+impl Neighbours<'_> {
+    fn of(&self, position: usize) -> impl Iterator<Item = u32> + '_ {
+        self.adjacency.of(self.order[position]).iter().map(|&neighbour| self.position[neighbour as usize])
+    }
+}
+
+fn postorder(parent: &[u32]) -> Vec<u32> {
     let n = parent.len();
     let (mut first_child, mut next_sibling) = (vec![NONE; n], vec![NONE; n]);
     for j in (0..n).rev().filter(|&j| parent[j] != NONE) {
-        next_sibling[j] = first_child[parent[j]];
-        first_child[parent[j]] = j;
+        next_sibling[j] = first_child[parent[j] as usize];
+        first_child[parent[j] as usize] = j as u32;
     }
     let (mut order, mut stack) = (Vec::with_capacity(n), Vec::new());
     for root in (0..n).filter(|&j| parent[j] == NONE) {
-        stack.push(root);
+        stack.push(root as u32);
         while let Some(&j) = stack.last() {
-            let child = first_child[j];
+            let child = first_child[j as usize];
             if child == NONE {
                 order.push(j);
                 stack.pop();
             } else {
-                first_child[j] = next_sibling[child];
+                first_child[j as usize] = next_sibling[child as usize];
                 stack.push(child);
             }
         }
@@ -49,17 +66,15 @@ fn postorder(parent: &[usize]) -> Vec<usize> {
 }
 
 /// Liu's algorithm with path compression.
-fn parents(adjacency: &Adjacency, order: &[usize], position: &[usize]) -> Vec<usize> {
-    let n = order.len();
+fn parents(neighbours: &Neighbours<'_>) -> Vec<u32> {
+    let n = neighbours.order.len();
     let (mut parent, mut ancestor) = (vec![NONE; n], vec![NONE; n]);
     for row in 0..n {
-        for &neighbour in adjacency.of(order[row]) {
-            let mut j = position[neighbour as usize];
-            while j < row {
-                let next = ancestor[j];
-                ancestor[j] = row;
+        for mut j in neighbours.of(row) {
+            while (j as usize) < row {
+                let next = std::mem::replace(&mut ancestor[j as usize], row as u32);
                 if next == NONE {
-                    parent[j] = row;
+                    parent[j as usize] = row as u32;
                 }
                 j = next;
             }
@@ -69,54 +84,46 @@ fn parents(adjacency: &Adjacency, order: &[usize], position: &[usize]) -> Vec<us
 }
 
 /// Skeleton leaves and their least common ancestors (Gilbert, Ng and Peyton 1994).
-fn column_counts(
-    adjacency: &Adjacency,
-    (order, position): (&[usize], &[usize]),
-    parent: &[usize],
-    postorder: &[usize],
-) -> Vec<usize> {
+fn column_counts(neighbours: &Neighbours<'_>, parent: &[u32], postorder: &[u32]) -> Vec<u32> {
     let n = parent.len();
     let mut first = vec![NONE; n];
     // counts may pass through negative values: they are differences until summed up the tree
-    let mut counts = vec![0isize; n];
+    let mut counts = vec![0i64; n];
     for (k, &node) in postorder.iter().enumerate() {
-        counts[node] = isize::from(first[node] == NONE);
+        counts[node as usize] = i64::from(first[node as usize] == NONE);
         let mut j = node;
-        while j != NONE && first[j] == NONE {
-            first[j] = k;
-            j = parent[j];
+        while j != NONE && first[j as usize] == NONE {
+            first[j as usize] = k as u32;
+            j = parent[j as usize];
         }
     }
     let mut leaves =
-        Leaves { first: &first, latest: vec![NONE; n], previous: vec![NONE; n], ancestor: (0..n).collect() };
+        Leaves { first: &first, latest: vec![NONE; n], previous: vec![NONE; n], ancestor: (0..n as u32).collect() };
     for &j in postorder {
-        if parent[j] != NONE {
-            counts[parent[j]] -= 1;
+        let up = parent[j as usize];
+        if up != NONE {
+            counts[up as usize] -= 1;
         }
-        for &neighbour in adjacency.of(order[j]) {
-            let row = position[neighbour as usize];
-            if row <= j {
-                continue;
-            }
+        for row in neighbours.of(j as usize).filter(|&row| row > j) {
             match leaves.leaf(row, j) {
                 Leaf::Inner => {}
-                Leaf::First => counts[j] += 1,
+                Leaf::First => counts[j as usize] += 1,
                 Leaf::Later { shared } => {
-                    counts[j] += 1;
-                    counts[shared] -= 1;
+                    counts[j as usize] += 1;
+                    counts[shared as usize] -= 1;
                 }
             }
         }
-        if parent[j] != NONE {
-            leaves.ancestor[j] = parent[j];
+        if up != NONE {
+            leaves.ancestor[j as usize] = up;
         }
     }
     for j in 0..n {
         if parent[j] != NONE {
-            counts[parent[j]] += counts[j];
+            counts[parent[j] as usize] += counts[j];
         }
     }
-    counts.into_iter().map(isize::unsigned_abs).collect()
+    counts.into_iter().map(|count| count as u32).collect()
 }
 
 /// What a column is in the subtree of a row.
@@ -125,37 +132,38 @@ enum Leaf {
     First,
     /// `shared` is the least common ancestor with the leaf before it.
     Later {
-        shared: usize,
+        shared: u32,
     },
 }
 
 /// Finds the leaves of each row's subtree as the columns pass by in postorder.
 struct Leaves<'a> {
-    first: &'a [usize],
+    first: &'a [u32],
     /// Greatest first descendant seen in each row.
-    latest: Vec<usize>,
+    latest: Vec<u32>,
     /// The last leaf of each row.
-    previous: Vec<usize>,
-    ancestor: Vec<usize>,
+    previous: Vec<u32>,
+    ancestor: Vec<u32>,
 }
 
 impl Leaves<'_> {
-    fn leaf(&mut self, row: usize, j: usize) -> Leaf {
-        if self.latest[row] != NONE && self.first[j] <= self.latest[row] {
+    fn leaf(&mut self, row: u32, j: u32) -> Leaf {
+        let (latest, first) = (&mut self.latest[row as usize], self.first[j as usize]);
+        if *latest != NONE && first <= *latest {
             return Leaf::Inner;
         }
-        self.latest[row] = self.first[j];
-        let before = std::mem::replace(&mut self.previous[row], j);
+        *latest = first;
+        let before = std::mem::replace(&mut self.previous[row as usize], j);
         if before == NONE {
             return Leaf::First;
         }
         let mut shared = before;
-        while shared != self.ancestor[shared] {
-            shared = self.ancestor[shared];
+        while shared != self.ancestor[shared as usize] {
+            shared = self.ancestor[shared as usize];
         }
         let mut s = before;
         while s != shared {
-            s = std::mem::replace(&mut self.ancestor[s], shared);
+            s = std::mem::replace(&mut self.ancestor[s as usize], shared);
         }
         Leaf::Later { shared }
     }

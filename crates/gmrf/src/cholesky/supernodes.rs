@@ -1,6 +1,6 @@
 //! Supernodes: columns of the factor with one row structure, and the order in which their tree is walked.
 
-use super::elimination::EliminationTree;
+use super::elimination::{self, EliminationTree};
 use crate::ordering::Adjacency;
 
 const NONE: usize = usize::MAX;
@@ -89,7 +89,7 @@ pub(crate) fn partition(tree: &EliminationTree, is_multiplier: impl Fn(usize) ->
     for s in order {
         starts.push(columns.len());
         for &member in of_root.of(s) {
-            columns.extend_from_slice(&tree.postorder[members[member]..members[member + 1]]);
+            columns.extend(tree.postorder[members[member]..members[member + 1]].iter().map(|&p| p as usize));
         }
     }
     Partition { columns, starts }
@@ -154,13 +154,14 @@ pub(crate) fn group_by(count: usize, group: &[usize]) -> Lists {
 fn fundamental(tree: &EliminationTree, is_multiplier: impl Fn(usize) -> bool) -> (Groups, Vec<usize>) {
     let (parent, counts, post) = (&tree.parent, &tree.column_counts, &tree.postorder);
     let mut children = vec![0usize; parent.len()];
-    parent.iter().filter(|&&p| p != NONE).for_each(|&p| children[p] += 1);
+    parent.iter().filter(|&&p| p != elimination::NONE).for_each(|&p| children[p as usize] += 1);
     let mut starts = Vec::new();
     let mut owner = vec![0; parent.len()];
     for (k, &j) in post.iter().enumerate() {
+        let j = j as usize;
         let joined = k > 0 && {
-            let before = post[k - 1];
-            parent[before] == j
+            let before = post[k - 1] as usize;
+            parent[before] as usize == j
                 && children[j] == 1
                 && counts[before] == counts[j] + 1
                 && !is_multiplier(j)
@@ -181,11 +182,11 @@ fn fundamental(tree: &EliminationTree, is_multiplier: impl Fn(usize) -> bool) ->
         merged: (0..count).collect(),
     };
     for s in 0..count {
-        let last = post[starts[s + 1] - 1];
+        let last = post[starts[s + 1] - 1] as usize;
         groups.width[s] = starts[s + 1] - starts[s];
-        groups.below[s] = counts[last] - 1;
+        groups.below[s] = counts[last] as usize - 1;
         groups.multiplier[s] = is_multiplier(last);
-        groups.parent[s] = if parent[last] == NONE { NONE } else { owner[parent[last]] };
+        groups.parent[s] = if parent[last] == elimination::NONE { NONE } else { owner[parent[last] as usize] };
     }
     (groups, starts)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::assembly::Assembly;
+use super::assembly::{self, Assembly};
 use super::dense::SPLIT;
 use super::elimination::EliminationTree;
 use super::kkt::{Kkt, TrailingConstraint, check_support, log_det_gram, pairs};
@@ -131,7 +131,7 @@ impl SymbolicFactor {
         let adjacency = known.unwrap_or_else(|| Adjacency::from_entries(order.len(), kkt.entries()));
         let n = pattern.order();
         let Partition { columns, starts } = {
-            let tree = EliminationTree::new(&adjacency, &order, &inverse(&order));
+            let tree = EliminationTree::new(&adjacency, &order);
             check_memory(n, &tree.column_counts, limit)?;
             partition(&tree, |p| order[p] >= n)
         };
@@ -162,7 +162,7 @@ impl SymbolicFactor {
             log_det_constraints: log_det_gram(constraints)?,
         };
         symbolic.lay_out();
-        symbolic.find_slots(&trailing);
+        symbolic.find_slots(&trailing)?;
         Ok(Arc::new(symbolic))
     }
 
@@ -248,7 +248,7 @@ impl SymbolicFactor {
         self.branch = schedule(&mut self.supernodes, &self.children);
     }
 
-    fn find_slots(&mut self, trailing: &[usize]) {
+    fn find_slots(&mut self, trailing: &[usize]) -> Result<(), GmrfError> {
         let mut owner = vec![0u32; self.order.len()];
         for (s, node) in self.supernodes.iter().enumerate() {
             owner[node.first..node.first + node.width].fill(s as u32);
@@ -274,7 +274,10 @@ impl SymbolicFactor {
             });
         }
         self.constraint_values.resize(sources.len() - pattern.nnz(), 0.0);
+        let largest = self.supernodes.iter().map(|s| s.height() * s.width).fold(sources.len(), usize::max);
+        check_bytes(n, 2 * size_of::<f64>() * largest, 2 * size_of::<f64>() * assembly::MOST)?;
         self.assemble(&owner, &sources);
+        Ok(())
     }
 
     /// Finds the panel of every source, entry `(p, q)` of the factor or `(q, p)`, and its place there.
@@ -319,8 +322,11 @@ impl SymbolicFactor {
 }
 
 /// Refuses a factor and a selected inverse of more than `limit` bytes together.
-fn check_memory(order: usize, column_counts: &[usize], limit: usize) -> Result<(), GmrfError> {
-    let entries = column_counts.iter().fold(0usize, |sum, &count| sum.saturating_add(count));
-    let bytes = entries.saturating_mul(2 * size_of::<f64>());
+fn check_memory(order: usize, column_counts: &[u32], limit: usize) -> Result<(), GmrfError> {
+    let entries = column_counts.iter().fold(0usize, |sum, &count| sum.saturating_add(count as usize));
+    check_bytes(order, entries.saturating_mul(2 * size_of::<f64>()), limit)
+}
+
+fn check_bytes(order: usize, bytes: usize, limit: usize) -> Result<(), GmrfError> {
     if bytes > limit { Err(GmrfError::TooLarge { order, bytes, limit }) } else { Ok(()) }
 }

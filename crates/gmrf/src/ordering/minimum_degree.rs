@@ -1,5 +1,6 @@
 //! Approximate minimum degree (Amestoy, Davis and Duff 1996), by faer.
 
+use faer::Index;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::sparse::SymbolicSparseColMatRef;
 use faer::sparse::linalg::amd;
@@ -7,27 +8,35 @@ use faer::sparse::linalg::amd;
 use super::Adjacency;
 use crate::error::GmrfError;
 
+/// Stored directions up to which 32 bits hold every index of AMD's work space, two and a half times as many and twelve a node.
+const SHORT: usize = 1 << 28;
+
 /// `order[position] = node`.
 pub(super) fn minimum_degree(adjacency: &Adjacency) -> Result<Vec<usize>, GmrfError> {
+    if adjacency.len().max(adjacency.order()) < SHORT { ordered::<u32>(adjacency) } else { ordered::<usize>(adjacency) }
+}
+
+fn ordered<I: Index>(adjacency: &Adjacency) -> Result<Vec<usize>, GmrfError> {
     let n = adjacency.order();
-    let mut column_starts = vec![0usize; n + 1];
-    let mut rows = Vec::with_capacity(adjacency.len() / 2);
+    let mut column_starts = Vec::with_capacity(n + 1);
+    let mut rows: Vec<I> = Vec::with_capacity(adjacency.len() / 2);
+    column_starts.push(I::truncate(0));
     // AMD reads the upper triangle: column i holds the rows j < i
     for i in 0..n {
         let start = rows.len();
-        rows.extend(adjacency.of(i).iter().map(|&j| j as usize).filter(|&j| j < i));
+        rows.extend(adjacency.of(i).iter().map(|&j| j as usize).filter(|&j| j < i).map(I::truncate));
         rows[start..].sort_unstable();
-        column_starts[i + 1] = rows.len();
+        column_starts.push(I::truncate(rows.len()));
     }
     let matrix = SymbolicSparseColMatRef::new_checked(n, n, &column_starts, None, &rows);
-    let (mut order, mut position) = (vec![0usize; n], vec![0usize; n]);
+    let (mut order, mut position) = (vec![I::truncate(0); n], vec![I::truncate(0); n]);
     let too_large = |_| GmrfError::InvalidModel {
         model: "ordering",
         reason: format!("a pattern of order {n} does not fit into memory; use a smaller model"),
     };
-    let scratch = amd::order_scratch::<usize>(n, rows.len());
+    let scratch = amd::order_scratch::<I>(n, rows.len());
     let mut memory = MemBuffer::try_new(scratch).map_err(|_| too_large(()))?;
     amd::order(&mut order, &mut position, matrix, amd::Control::default(), MemStack::new(&mut memory))
         .map_err(|_| too_large(()))?;
-    Ok(order)
+    Ok(order.into_iter().map(I::zx).collect())
 }
