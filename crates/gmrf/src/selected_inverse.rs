@@ -47,7 +47,7 @@ impl SelectedInverse {
     pub fn compute(&mut self, factor: &CholeskyFactor) -> Result<(), GmrfError> {
         expect_length("factor", self.symbolic.values_length, factor.values.len())?;
         let symbolic = self.symbolic.clone();
-        let parallelism = self.parallelism.for_operations(symbolic.shared_operations());
+        let parallelism = self.parallelism.for_operations(symbolic.shared_operations);
         let inversion = Inversion { symbolic: &symbolic, factor: &factor.values, parallelism };
         let parts = Parts { panels: &mut self.panels, arena: &mut self.arena, first_value: 0, first_front: 0 };
         parallelism.enter(|| inversion.branch(&symbolic.branch, parts, Above { arena: &[], first_front: 0 }));

@@ -21,7 +21,7 @@ const SMALL_INVERSE: usize = 48;
 /// Columns that are factored at once in a wide panel.
 const BLOCK: usize = 96;
 /// Multiplications below which a product is not worth splitting among threads.
-pub(super) const SPLIT: f64 = 1e6;
+const SPLIT: f64 = 1e6;
 
 /// Height and width of a panel.
 pub(crate) type Shape = (usize, usize);

@@ -26,6 +26,11 @@ impl EliminationTree {
         let column_counts = column_counts(&later, &parent, &postorder);
         Self { parent, column_counts, postorder }
     }
+
+    /// `Σⱼ c_j²` over the columns of the factor, `c_j` its entries: the operations of the factorisation.
+    pub(crate) fn operations(&self) -> f64 {
+        self.column_counts.iter().map(|&c| f64::from(c).powi(2)).sum()
+    }
 }
 
 /// The neighbours of the node at each position, as positions.

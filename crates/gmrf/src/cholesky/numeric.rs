@@ -89,7 +89,7 @@ impl CholeskyFactor {
 
     /// Small factors stay on the calling thread.
     fn threads(&self) -> Parallelism {
-        self.parallelism.for_operations(self.symbolic.shared_operations())
+        self.parallelism.for_operations(self.symbolic.shared_operations)
     }
 
     fn fill_least(&mut self, values: &[f64]) -> Result<(), GmrfError> {

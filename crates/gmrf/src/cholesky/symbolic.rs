@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::assembly::{self, Assembly};
-use super::dense::SPLIT;
 use super::elimination::EliminationTree;
 use super::kkt::{Kkt, TrailingConstraint, check_support, log_det_gram, pairs};
 use super::schedule::{Branch, schedule};
@@ -44,8 +43,8 @@ pub struct SymbolicFactor {
     /// `log |C Cᵀ|`.
     pub(crate) log_det_constraints: f64,
     pub(crate) operations: f64,
-    /// Those of the supernode that has most.
-    largest: f64,
+    /// Those that several threads could share: none where two would gain nothing, as in a chain of small supernodes.
+    pub(crate) shared_operations: f64,
 }
 
 impl SymbolicFactor {
@@ -112,7 +111,7 @@ impl SymbolicFactor {
         limit: usize,
     ) -> Result<Arc<Self>, GmrfError> {
         expect_length("constraints", pattern.order(), constraints.order())?;
-        let adjacency = Adjacency::from_entries(pattern.order(), pattern.entries());
+        let adjacency = Adjacency::of_pattern(pattern);
         let order = elimination_order(&adjacency, constraints, ordering)?;
         Self::analyze_ordered(pattern, constraints, (order, Some(adjacency)), limit)
     }
@@ -121,17 +120,20 @@ impl SymbolicFactor {
     fn analyze_ordered(
         pattern: &Arc<SparsityPattern>,
         constraints: &LinearConstraints,
-        (EliminationOrder { order, trailing }, nodes): (EliminationOrder, Option<Adjacency>),
+        (EliminationOrder { order, trailing, tree }, nodes): (EliminationOrder, Option<Adjacency>),
         limit: usize,
     ) -> Result<Arc<Self>, GmrfError> {
         check_support(constraints, &trailing)?;
         let kkt = Kkt { pattern, constraints, trailing: &trailing };
         // without constraints there is nothing but nodes
-        let known = nodes.filter(|_| constraints.is_empty());
-        let adjacency = known.unwrap_or_else(|| Adjacency::from_entries(order.len(), kkt.entries()));
+        let adjacency = match nodes {
+            Some(nodes) if constraints.is_empty() => nodes,
+            None if constraints.is_empty() => Adjacency::of_pattern(pattern),
+            _ => Adjacency::from_entries(order.len(), kkt.entries()),
+        };
         let n = pattern.order();
         let Partition { columns, starts } = {
-            let tree = EliminationTree::new(&adjacency, &order);
+            let tree = tree.unwrap_or_else(|| EliminationTree::new(&adjacency, &order));
             check_memory(n, &tree.column_counts, limit)?;
             partition(&tree, |p| order[p] >= n)
         };
@@ -150,7 +152,7 @@ impl SymbolicFactor {
             values_length: 0,
             most_rows: supernodes.iter().map(|s| s.height()).max().unwrap_or(0),
             operations: supernodes.iter().map(Supernode::operations).sum(),
-            largest: supernodes.iter().map(Supernode::operations).fold(0.0, f64::max),
+            shared_operations: 0.0,
             supernodes,
             rows,
             branch: Branch::default(),
@@ -199,12 +201,6 @@ impl SymbolicFactor {
         self.operations
     }
 
-    /// The operations that several threads could share: none in a chain of small supernodes.
-    pub(crate) fn shared_operations(&self) -> f64 {
-        let divisible = !self.branch.forks.is_empty() || self.largest > SPLIT;
-        if divisible { self.operations } else { 0.0 }
-    }
-
     /// Bytes of a factor with its work space, and of a selected inverse with its work space.
     pub fn memory(&self) -> (usize, usize) {
         let entries = self.pattern.nnz();
@@ -246,6 +242,9 @@ impl SymbolicFactor {
             }
         }
         self.branch = schedule(&mut self.supernodes, &self.children);
+        if self.predicted_speed_up(2) > WORTH_SHARING {
+            self.shared_operations = self.operations;
+        }
     }
 
     fn find_slots(&mut self, trailing: &[usize]) -> Result<(), GmrfError> {
@@ -320,6 +319,9 @@ impl SymbolicFactor {
         Some(node.values_start + (column - node.first) * node.height() + local)
     }
 }
+
+/// Speed-up of two threads, as predicted, from which they are called.
+const WORTH_SHARING: f64 = 1.1;
 
 /// Refuses a factor and a selected inverse of more than `limit` bytes together.
 fn check_memory(order: usize, column_counts: &[u32], limit: usize) -> Result<(), GmrfError> {

@@ -1,12 +1,42 @@
 //! Neighbours of every node: what orderings and elimination trees read.
 
+use crate::pattern::SparsityPattern;
+
 /// The symmetric adjacency of `n` nodes, without the diagonal. Memory: four bytes for each stored direction.
+#[derive(Clone)]
 pub(crate) struct Adjacency {
     starts: Vec<usize>,
     neighbours: Vec<u32>,
 }
 
 impl Adjacency {
+    /// Of the nodes of a pattern, ascending. Column by column: all smaller neighbours of a node stand before its own column's rows.
+    pub(crate) fn of_pattern(pattern: &SparsityPattern) -> Self {
+        let n = pattern.order();
+        let mut starts = vec![0usize; n + 1];
+        for j in 0..n {
+            let below = &pattern.column(j)[1..];
+            starts[j + 1] += below.len();
+            below.iter().for_each(|&i| starts[i + 1] += 1);
+        }
+        for i in 0..n {
+            starts[i + 1] += starts[i];
+        }
+        let mut next = starts.clone();
+        let mut neighbours = vec![0u32; starts[n]];
+        for j in 0..n {
+            let below = &pattern.column(j)[1..];
+            for (to, &i) in neighbours[next[j]..].iter_mut().zip(below) {
+                *to = i as u32;
+            }
+            for &i in below {
+                neighbours[next[i]] = j as u32;
+                next[i] += 1;
+            }
+        }
+        Self { starts, neighbours }
+    }
+
     /// From entries of either triangle; the diagonal is ignored. Indices are below `u32::MAX`, as patterns guarantee.
     pub(crate) fn from_entries(n: usize, entries: impl Iterator<Item = (usize, usize)> + Clone) -> Self {
         let mut starts = vec![0usize; n + 1];
@@ -59,6 +89,7 @@ impl Adjacency {
         }
         Self { starts, neighbours }
     }
+
     /// Nodes of at most one neighbour among those that are left, in the order in which they are taken away, and the nodes that stay,
     /// each of which has two neighbours or more among them.
     #[cfg(feature = "metis")]
@@ -83,10 +114,23 @@ impl Adjacency {
     }
 }
 
-#[cfg(all(test, feature = "metis"))]
+#[cfg(test)]
 mod tests {
     use super::Adjacency;
+    use crate::pattern::SparsityPattern;
 
+    #[test]
+    fn a_pattern_and_its_entries_have_the_same_neighbours() {
+        let edges = [(1, 0), (4, 1), (5, 0), (3, 2), (5, 4), (5, 1)];
+        let pattern = SparsityPattern::from_entries(7, edges).unwrap();
+        let (ours, other) = (Adjacency::of_pattern(&pattern), Adjacency::from_entries(7, pattern.entries()));
+        for node in 0..7 {
+            assert_eq!(ours.of(node), other.of(node));
+            assert!(ours.of(node).is_sorted());
+        }
+    }
+
+    #[cfg(feature = "metis")]
     #[test]
     fn trees_are_peeled_and_cycles_stay() {
         // a triangle 0-1-2 with the path 2-3-4, a pair 5-6, and node 7 alone

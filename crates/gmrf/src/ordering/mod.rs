@@ -11,6 +11,8 @@ mod multipliers;
 mod nested_dissection;
 mod reverse_cuthill_mckee;
 
+use std::borrow::Cow;
+
 pub(crate) use adjacency::Adjacency;
 
 use crate::cholesky::elimination::EliminationTree;
@@ -41,6 +43,8 @@ pub(crate) struct EliminationOrder {
     pub(crate) order: Vec<usize>,
     /// The constraints whose multipliers stand behind all of their nodes.
     pub(crate) trailing: Vec<usize>,
+    /// Its elimination tree, where it is known.
+    pub(crate) tree: Option<EliminationTree>,
 }
 
 /// The order of elimination of nodes with these neighbours under `constraints`.
@@ -54,10 +58,14 @@ pub(crate) fn elimination_order(
 ) -> Result<EliminationOrder, GmrfError> {
     let nodes = match ordering {
         Ordering::Natural => (0..adjacency.order()).collect(),
-        Ordering::MinimumDegree => minimum_degree::minimum_degree(adjacency)?,
         Ordering::ReverseCuthillMcKee => reverse_cuthill_mckee::reverse_cuthill_mckee(adjacency),
-        Ordering::NestedDissection => dense_last(adjacency, dissected)?,
-        Ordering::Automatic => cheapest(adjacency)?,
+        Ordering::MinimumDegree => Sparse::of(adjacency).ordered(minimum_degree::minimum_degree)?,
+        Ordering::NestedDissection => Sparse::of(adjacency).ordered(dissected)?,
+        Ordering::Automatic => {
+            let (nodes, tree) = cheapest(adjacency)?;
+            let order = with_multipliers(nodes, constraints)?;
+            return Ok(EliminationOrder { tree: Some(tree).filter(|_| constraints.is_empty()), ..order });
+        }
     };
     with_multipliers(nodes, constraints)
 }
@@ -87,7 +95,7 @@ pub(crate) fn around(
 ) -> Option<Vec<usize>> {
     let inside = first..first + part.len();
     let among = pattern.entries().filter(|(i, j)| inside.contains(i) && inside.contains(j)).count();
-    let adjacency = Adjacency::from_entries(pattern.order(), pattern.entries());
+    let adjacency = Adjacency::of_pattern(pattern);
     let limit = dense_limit(pattern.order());
     let mut others: Vec<usize> = (0..pattern.order()).filter(|i| !inside.contains(i)).collect();
     let same = among == part_entries && others.iter().all(|&i| adjacency.degree(i) > limit);
@@ -102,31 +110,38 @@ const NEVER_DENSE: usize = 16;
 /// Operations for each node above which the dissection's own cost, four microseconds a node, is repaid by the tenth that it saves of the
 /// sixty and more factors and selected inverses of one fit.
 const WORTH_DISSECTING: f64 = 400.0;
+/// Share of the work of the order as it came that a better one leaves.
+const IMPROVED: f64 = 0.99;
 /// Fewer nodes than this are dissected no better than minimum degree orders them.
 const LEAST_DISSECTED: usize = 500;
 /// A band is worth looking for while the least possible work stays small: beyond it, the field has two dimensions.
 const BANDED: f64 = 400.0;
 
-/// The cheapest order by the operations of the factor, to which those of the selected inverse are proportional.
-fn cheapest(adjacency: &Adjacency) -> Result<Vec<usize>, GmrfError> {
+/// The cheapest order by the operations of the factor, to which those of the selected inverse are proportional, and its tree.
+fn cheapest(adjacency: &Adjacency) -> Result<(Vec<usize>, EliminationTree), GmrfError> {
     let n = adjacency.order();
-    let natural = dense_last(adjacency, |sparse| Ok((0..sparse.order()).collect()))?;
-    let mut best = (predicted_work(adjacency, &natural), natural);
+    let sparse = Sparse::of(adjacency);
+    let natural = sparse.ordered(|sparse| Ok((0..sparse.order()).collect()))?;
+    let tree = EliminationTree::new(adjacency, &natural);
+    let mut best = (tree.operations(), natural, tree);
+    let as_given = best.0;
     let mut consider = |order: Vec<usize>| {
-        let work = predicted_work(adjacency, &order);
-        if work < best.0 {
-            best = (work, order);
+        let tree = EliminationTree::new(adjacency, &order);
+        if tree.operations() < best.0 {
+            best = (tree.operations(), order, tree);
         }
         best.0 / n.max(1) as f64
     };
-    let per_node = consider(minimum_degree::minimum_degree(adjacency)?);
+    let per_node = consider(sparse.ordered(minimum_degree::minimum_degree)?);
     if per_node < BANDED {
-        consider(dense_last(adjacency, |sparse| Ok(reverse_cuthill_mckee::reverse_cuthill_mckee(sparse)))?);
+        consider(sparse.ordered(|sparse| Ok(reverse_cuthill_mckee::reverse_cuthill_mckee(sparse)))?);
     }
-    if cfg!(feature = "metis") && per_node > WORTH_DISSECTING && n >= LEAST_DISSECTED {
-        consider(dense_last(adjacency, dissected)?);
+    // where minimum degree finds nothing better than the order as it came, as between crossed effects, there is nothing to dissect
+    let improved = per_node * n as f64 <= IMPROVED * as_given;
+    if cfg!(feature = "metis") && improved && per_node > WORTH_DISSECTING && n >= LEAST_DISSECTED {
+        consider(sparse.ordered(dissected)?);
     }
-    Ok(best.1)
+    Ok((best.1, best.2))
 }
 
 /// Trees are eliminated from their leaves without fill; METIS orders what is left.
@@ -155,26 +170,28 @@ fn dense_limit(n: usize) -> usize {
     ((DENSE * (n as f64).sqrt()) as usize).max(NEVER_DENSE).min(n / 2)
 }
 
-/// The order of the sparse nodes by `ordering`, then the dense ones by ascending degree.
-fn dense_last(
-    adjacency: &Adjacency,
-    ordering: impl Fn(&Adjacency) -> Result<Vec<usize>, GmrfError>,
-) -> Result<Vec<usize>, GmrfError> {
-    let n = adjacency.order();
-    let limit = dense_limit(n);
-    let (mut dense, sparse): (Vec<usize>, Vec<usize>) = (0..n).partition(|&i| adjacency.degree(i) > limit);
-    if dense.is_empty() {
-        return ordering(adjacency);
-    }
-    dense.sort_by_key(|&i| adjacency.degree(i));
-    let order = ordering(&adjacency.restricted(&sparse))?;
-    Ok(order.into_iter().map(|k| sparse[k]).chain(dense).collect())
+/// The sparse nodes of a graph, and the dense ones by ascending degree, which come last.
+struct Sparse<'a> {
+    nodes: Vec<usize>,
+    /// Their graph, the whole one if there is no dense node.
+    graph: Cow<'a, Adjacency>,
+    dense: Vec<usize>,
 }
 
-/// `Σⱼ c_j²` over the columns of the factor, `c_j` its entries: the operations of the factorisation.
-fn predicted_work(adjacency: &Adjacency, order: &[usize]) -> f64 {
-    let tree = EliminationTree::new(adjacency, order);
-    tree.column_counts.iter().map(|&c| f64::from(c).powi(2)).sum()
+impl<'a> Sparse<'a> {
+    fn of(adjacency: &'a Adjacency) -> Self {
+        let n = adjacency.order();
+        let limit = dense_limit(n);
+        let (mut dense, nodes): (Vec<usize>, Vec<usize>) = (0..n).partition(|&i| adjacency.degree(i) > limit);
+        dense.sort_by_key(|&i| adjacency.degree(i));
+        let graph = if dense.is_empty() { Cow::Borrowed(adjacency) } else { Cow::Owned(adjacency.restricted(&nodes)) };
+        Self { nodes, graph, dense }
+    }
+
+    fn ordered(&self, ordering: impl Fn(&Adjacency) -> Result<Vec<usize>, GmrfError>) -> Result<Vec<usize>, GmrfError> {
+        let sparse = ordering(&self.graph)?.into_iter().map(|k| self.nodes[k]);
+        Ok(sparse.chain(self.dense.iter().copied()).collect())
+    }
 }
 
 /// `position[node]` from `order[position]`.

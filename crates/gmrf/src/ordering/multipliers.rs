@@ -9,7 +9,7 @@ pub(super) fn insert_multipliers(
     constraints: &LinearConstraints,
 ) -> Result<EliminationOrder, GmrfError> {
     if constraints.is_empty() {
-        return Ok(EliminationOrder { order: nodes, trailing: Vec::new() });
+        return Ok(EliminationOrder { order: nodes, trailing: Vec::new(), tree: None });
     }
     let n = nodes.len();
     let position = inverse(&nodes);
@@ -39,7 +39,7 @@ pub(super) fn insert_multipliers(
             order.append(&mut behind[p]);
         }
     }
-    Ok(EliminationOrder { order, trailing })
+    Ok(EliminationOrder { order, trailing, tree: None })
 }
 
 /// Relative size below which an eliminated coefficient is rounding.
