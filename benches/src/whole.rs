@@ -199,3 +199,26 @@ fn line(n: usize, effect: &str) -> Problem {
     let model = ModelBuilder::new("y", "poisson").intercept_precision(0.001).effect(effect);
     Problem { model, table: table(&[("y", y), ("node", index(n))]) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::problem;
+
+    /// A warm search for the mode adds at most two factors to the one of an evaluation with its gradient, and none for a Gaussian
+    /// likelihood, which needs no search; the first of a fit factors its starting point too.
+    #[test]
+    fn an_evaluation_takes_few_factors() {
+        for (name, most) in [("seeds", 3), ("epil", 3), ("tokyo", 3), ("bym2-544", 3), ("car-50", 3), ("crossed", 1)] {
+            let problem = problem(name);
+            let fit = problem.model.fit(&problem.table).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let counts = &fit.posterior().diagnostics;
+            assert!(counts.evaluations > 10, "{name}: {} evaluations", counts.evaluations);
+            assert!(
+                counts.factorisations <= most * counts.evaluations + 1,
+                "{name}: {} factors for {} evaluations",
+                counts.factorisations,
+                counts.evaluations
+            );
+        }
+    }
+}
