@@ -67,7 +67,7 @@ impl BesagProper {
         let (pattern, laplacian) = laplacian(graph)?;
         let identity = pattern.entries().map(|(i, j)| f64::from(u8::from(i == j))).collect();
         let none = LinearConstraints::none(graph.order());
-        let determinant = ShiftedDeterminant::new(&pattern, laplacian.clone())?;
+        let determinant = ShiftedDeterminant::new(&pattern, laplacian.clone(), graph.components())?;
         Ok(Self {
             form,
             hyperparameters,

@@ -116,6 +116,7 @@ mod besag;
 mod besag_proper;
 mod bym;
 mod bym2;
+mod connectivity;
 mod constrained;
 mod coupled;
 mod covariance;

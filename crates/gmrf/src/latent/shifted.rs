@@ -1,14 +1,18 @@
-//! `log|R + dI|` as a function of `log d`, by interpolation between factorisations.
+//! `log|R + dI|` as a function of `log d`, by interpolation between factorisations, `R` the Laplacian of a graph.
 //!
 //! With `u = log d` the function is `Σ log(λ_i + e^u)`: its singularities lie at `Im u = ±π`, so that on a panel of half-width 2
 //! the terms of an interpolant fall like `(π/2 + √(1 + π²/4))⁻ᵏ = 3.43⁻ᵏ`, whatever the graph. The nodes are Leja's among the extrema of a
 //! Chebyshev polynomial, each the one farthest from those before: there may be as many as it takes, and Newton's form is stable.
+//!
+//! Below twice the least eigenvalue that is not zero, `λ`, one panel reaches down to `d = 0`: without the zero eigenvalues' `log d` the
+//! function is analytic in `d > −λ`, and the terms of an interpolant in `d` fall like `(2 + √3)⁻ᵏ`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
+use super::connectivity::connectivity;
 use crate::cholesky::{CholeskyFactor, Parallelism, SymbolicFactor};
 use crate::constraint::LinearConstraints;
 use crate::error::GmrfError;
@@ -23,6 +27,10 @@ const FEWEST: usize = 8;
 const MORE: usize = 2;
 /// There are enough nodes where the two last terms are below this for each eigenvalue: the next ones are smaller by their decay.
 const NEGLIGIBLE: f64 = 1e-10;
+/// Where a panel in `log d` ends and the one in `d` may begin.
+const LOW: f64 = -WIDTH;
+/// The least `d` that is factored for the panel in `d`, as a share of its greatest: below it the polynomial is continued.
+const LEAST: f64 = 1e-3;
 /// Factors of fewer operations than this are not worth another thread.
 const SMALL: f64 = 1e5;
 /// Factors of more bytes than this are computed one after the other on all threads, not one a thread.
@@ -34,10 +42,51 @@ type Panel = Option<Arc<Newton>>;
 /// What is known so far. It depends on where it is, never on who asked first.
 #[derive(Debug, Default)]
 struct Known {
-    /// Panel `k` covers `[kW, (k+1)W)`.
+    /// Panel `k` covers `[kW, (k+1)W)`, the least of all what lies below the bottom.
     panels: BTreeMap<i64, Panel>,
+    /// `log` of the greatest `d` of the panel in `d`, once it was asked for.
+    bottom: Option<f64>,
     /// The determinants by the bits of `u`: `None` where one is being computed, NaN where there is none.
     determinants: BTreeMap<u64, Option<f64>>,
+}
+
+/// Where an interpolant holds.
+#[derive(Debug, Clone, Copy)]
+enum Region {
+    /// In `log d`, by its number.
+    Panel(f64),
+    /// In `d`, from zero to the exponential of this.
+    Bottom(f64),
+}
+
+impl Region {
+    fn key(self) -> i64 {
+        match self {
+            Self::Panel(index) => index as i64,
+            Self::Bottom(_) => i64::MIN,
+        }
+    }
+
+    /// `log d` at a coordinate between −2 and 2.
+    fn place(self, x: f64) -> f64 {
+        let share = 0.25 * (2.0 + x);
+        match self {
+            Self::Panel(index) => WIDTH * (index + share),
+            Self::Bottom(top) => top + (LEAST + (1.0 - LEAST) * share).ln(),
+        }
+    }
+
+    /// The coordinate of `u = log d`, and its derivative in `u`.
+    fn coordinate(self, u: f64) -> (f64, f64) {
+        match self {
+            Self::Panel(index) => (4.0 * (u / WIDTH - index) - 2.0, 4.0 / WIDTH),
+            Self::Bottom(top) => {
+                let slope = 4.0 / (1.0 - LEAST);
+                let share = (u - top).exp();
+                (slope * (share - LEAST) - 2.0, slope * share)
+            }
+        }
+    }
 }
 
 /// A factor and the values that it is made of.
@@ -47,15 +96,21 @@ type Room = (CholeskyFactor, Vec<f64>);
 #[derive(Debug, Clone)]
 pub(super) struct ShiftedDeterminant {
     values: Vec<f64>,
+    /// Each has one eigenvalue zero.
+    components: Arc<[Vec<usize>]>,
     symbolic: Arc<SymbolicFactor>,
     known: Arc<Mutex<Known>>,
 }
 
 impl ShiftedDeterminant {
-    /// Of `R`, given by `values` on `pattern`. Cost: one analysis.
-    pub(super) fn new(pattern: &Arc<SparsityPattern>, values: Vec<f64>) -> Result<Self, GmrfError> {
+    /// Of `R`, given by `values` on `pattern`, with the components of its graph. Cost: one analysis.
+    pub(super) fn new(
+        pattern: &Arc<SparsityPattern>,
+        values: Vec<f64>,
+        components: Vec<Vec<usize>>,
+    ) -> Result<Self, GmrfError> {
         let symbolic = SymbolicFactor::analyze(pattern, &LinearConstraints::none(pattern.order()))?;
-        Ok(Self { values, symbolic, known: Arc::default() })
+        Ok(Self { values, components: components.into(), symbolic, known: Arc::default() })
     }
 
     pub(super) fn symbolic(&self) -> &Arc<SymbolicFactor> {
@@ -63,31 +118,61 @@ impl ShiftedDeterminant {
     }
 
     /// `log|R + e^u I|` and its derivative in `u`; `None` where the panel around `u` reaches singular matrices. Cost: 8 to 33
-    /// factorisations when a panel is first met, 18 in its middle, on the threads of the caller's pool; none afterwards.
+    /// factorisations when a panel is first met, 18 in its middle, on the threads of the caller's pool, and one with six solves for the
+    /// place of the panel in `d`; none afterwards.
     pub(super) fn at(&self, u: f64) -> Result<Option<(f64, f64)>, GmrfError> {
-        let index = (u / WIDTH).floor();
-        let known = self.lock().panels.get(&(index as i64)).cloned();
+        let region = self.region(u)?;
+        let known = self.lock().panels.get(&region.key()).cloned();
         let panel = match known {
             Some(panel) => panel,
             None => {
                 // not under the lock: a thread that waits here may be asked to help with another's panel
-                let panel = self.panel(index)?;
-                self.lock().panels.insert(index as i64, panel.clone());
+                let panel = self.panel(region)?;
+                self.lock().panels.insert(region.key(), panel.clone());
                 panel
             }
         };
-        let coordinate = 4.0 * (u / WIDTH - index) - 2.0;
-        Ok(panel.map(|newton| newton.at(coordinate)).map(|(value, slope)| (value, slope * 4.0 / WIDTH)))
+        let (coordinate, slope) = region.coordinate(u);
+        let zeros = self.zeros(region);
+        Ok(panel.map(|newton| newton.at(coordinate)).map(|(f, df)| (f + zeros * u, df * slope + zeros)))
+    }
+
+    /// The panel that `u` lies in.
+    fn region(&self, u: f64) -> Result<Region, GmrfError> {
+        if u < LOW {
+            let known = self.lock().bottom;
+            let bottom = match known {
+                Some(bottom) => bottom,
+                None => {
+                    let gap = connectivity(&self.values, &self.symbolic, &self.components)?;
+                    let bottom = gap.map_or(f64::NEG_INFINITY, |gap| (2.0 * gap).ln());
+                    self.lock().bottom = Some(bottom);
+                    bottom
+                }
+            };
+            if u < bottom {
+                return Ok(Region::Bottom(bottom));
+            }
+        }
+        Ok(Region::Panel((u / WIDTH).floor()))
+    }
+
+    /// How many times `u` itself is taken out of what is interpolated.
+    fn zeros(&self, region: Region) -> f64 {
+        match region {
+            Region::Panel(_) => 0.0,
+            Region::Bottom(_) => self.components.len() as f64,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn panel(&self, index: f64) -> Result<Panel, GmrfError> {
+    fn panel(&self, region: Region) -> Result<Panel, GmrfError> {
         let negligible = NEGLIGIBLE * self.symbolic.pattern().order() as f64;
-        let nodes = leja();
-        let us: Vec<f64> = nodes.iter().map(|x| WIDTH * (index + 0.25 * (2.0 + x))).collect();
+        let (nodes, zeros) = (leja(), self.zeros(region));
+        let us: Vec<f64> = nodes.iter().map(|&x| region.place(x)).collect();
         let (mut count, rooms) = (FEWEST, Mutex::default());
         loop {
             count = count.min(nodes.len());
@@ -95,6 +180,7 @@ impl ShiftedDeterminant {
             if values.iter().any(|value| value.is_nan()) {
                 return Ok(None);
             }
+            let values = values.into_iter().zip(&us).map(|(value, u)| value - zeros * u).collect();
             let newton = Newton::through(&nodes[..count], values);
             if count == nodes.len() || newton.sizes(&nodes)[count - 2..].iter().all(|&size| size < negligible) {
                 return Ok(Some(Arc::new(newton)));
@@ -220,24 +306,36 @@ mod tests {
     #![allow(clippy::unwrap_used)] // what fails in a helper fails the test
     use super::*;
 
+    /// Two paths: the eigenvalues, and the determinants by them.
     #[test]
-    fn a_path_has_the_determinants_of_its_eigenvalues() {
-        let n = 60;
-        let pattern = Arc::new(SparsityPattern::from_entries(n, (1..n).map(|i| (i, i - 1))).unwrap());
-        let end = |i: usize| i == 0 || i == n - 1;
-        let value = |(i, j)| if i != j { -1.0 } else { 2.0 - f64::from(u8::from(end(i))) };
+    fn paths_have_the_determinants_of_their_eigenvalues() {
+        let (n, long) = (60, 45);
+        let ends = [0, long - 1, long, n - 1];
+        let joined = |i: &usize| *i != long;
+        let pattern = Arc::new(SparsityPattern::from_entries(n, (1..n).filter(joined).map(|i| (i, i - 1))).unwrap());
+        let value = |(i, j)| if i != j { -1.0 } else { 2.0 - f64::from(u8::from(ends.contains(&i))) };
         let values = pattern.entries().map(value).collect();
-        let table = ShiftedDeterminant::new(&pattern, values).unwrap();
-        for u in [-9.3_f64, -4.0, -0.2, 0.0, 1.7, 5.9] {
-            let eigenvalue = |k: usize| 4.0 * (0.5 * std::f64::consts::PI * k as f64 / n as f64).sin().powi(2);
-            let expected: f64 = (0..n).map(|k| (eigenvalue(k) + u.exp()).ln()).sum();
-            let slope: f64 = (0..n).map(|k| u.exp() / (eigenvalue(k) + u.exp())).sum();
+        let table = ShiftedDeterminant::new(&pattern, values, vec![(0..long).collect(), (long..n).collect()]).unwrap();
+        let path =
+            |n: usize| (0..n).map(move |k| 4.0 * (0.5 * std::f64::consts::PI * k as f64 / n as f64).sin().powi(2));
+        let eigenvalues: Vec<f64> = path(long).chain(path(n - long)).collect();
+        // 2λ = e^−4.6 here: panels in log d down to there, then the one in d
+        for u in [-45.0_f64, -20.0, -9.3, -5.0, -4.7, -4.5, -4.0, -0.2, 0.0, 1.7, 5.9] {
+            let expected: f64 = eigenvalues.iter().map(|eigenvalue| (eigenvalue + u.exp()).ln()).sum();
+            let slope: f64 = eigenvalues.iter().map(|eigenvalue| u.exp() / (eigenvalue + u.exp())).sum();
             let (value, derivative) = table.at(u).unwrap().unwrap();
             // 60 eigenvalues times 1e-10, and times the order in the derivative
             assert!((value - expected).abs() < 6e-9, "{u}: {value} {expected}");
             assert!((derivative - slope).abs() < 1e-7, "{u}: {derivative} {slope}");
         }
-        // beyond the reach of a factor
-        assert!(table.at(-45.0).unwrap().is_none());
+        assert!(table.lock().panels.contains_key(&i64::MIN));
+    }
+
+    #[test]
+    fn nodes_without_neighbours_have_the_shift_alone() {
+        let pattern = Arc::new(SparsityPattern::diagonal(3));
+        let table = ShiftedDeterminant::new(&pattern, vec![0.0; 3], vec![vec![0], vec![1], vec![2]]).unwrap();
+        let (value, slope) = table.at(-6.0).unwrap().unwrap();
+        assert!((value + 18.0).abs() < 1e-9 && (slope - 3.0).abs() < 1e-9);
     }
 }
