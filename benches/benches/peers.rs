@@ -184,6 +184,11 @@ fn main() {
     names.for_each(compare);
 }
 
+/// Seconds that `command` takes a peer, NaN where there is none.
+fn ask(peer: &mut Option<Peer>, command: &str) -> f64 {
+    peer.as_mut().map_or(f64::NAN, |peer| peer.time(command))
+}
+
 fn compare(name: &'static str) {
     let matrix = matrix(name);
     let path = write_matrix(&matrix);
@@ -194,7 +199,6 @@ fn compare(name: &'static str) {
     let mut one = Ours::new(&matrix, &symbolic, Parallelism::Sequential);
     let mut two = Ours::new(&matrix, &symbolic, Parallelism::Tree);
     let entries = cholmod.as_ref().map_or(f64::NAN, |peer| peer.entries);
-    let ask = |peer: &mut Option<Peer>, command: &str| peer.as_mut().map_or(f64::NAN, |peer| peer.time(command));
     let [analysis, their_analysis] = interleave(|k| match k {
         0 => timed(|| SymbolicFactor::analyze_with(&matrix.pattern, &none, ordering)),
         _ => ask(&mut cholmod, "a"),
