@@ -292,7 +292,11 @@ fn load<S: Simd, const V: usize, const PART: bool>(simd: S, from: &[f64]) -> [S:
     if PART {
         vectors[0] = simd.partial_load_f64s(from);
     } else {
-        vectors.copy_from_slice(S::as_simd_f64s(from).0);
+        // one by one: a copy of a slice may become a call
+        let from = &S::as_simd_f64s(from).0[..V];
+        for v in 0..V {
+            vectors[v] = from[v];
+        }
     }
     vectors
 }
@@ -302,7 +306,10 @@ fn store<S: Simd, const V: usize, const PART: bool>(simd: S, to: &mut [f64], vec
     if PART {
         simd.partial_store_f64s(to, vectors[0]);
     } else {
-        S::as_mut_simd_f64s(to).0.copy_from_slice(&vectors);
+        let to = &mut S::as_mut_simd_f64s(to).0[..V];
+        for v in 0..V {
+            to[v] = vectors[v];
+        }
     }
 }
 
