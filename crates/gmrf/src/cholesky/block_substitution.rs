@@ -286,13 +286,13 @@ impl Panel<'_> {
 }
 
 /// `V` vectors, or a part of one.
+#[allow(clippy::manual_memcpy)] // a copy of a slice may become a call
 #[inline(always)]
 fn load<S: Simd, const V: usize, const PART: bool>(simd: S, from: &[f64]) -> [S::f64s; V] {
     let mut vectors = [simd.splat_f64s(0.0); V];
     if PART {
         vectors[0] = simd.partial_load_f64s(from);
     } else {
-        // one by one: a copy of a slice may become a call
         let from = &S::as_simd_f64s(from).0[..V];
         for v in 0..V {
             vectors[v] = from[v];
@@ -301,6 +301,7 @@ fn load<S: Simd, const V: usize, const PART: bool>(simd: S, from: &[f64]) -> [S:
     vectors
 }
 
+#[allow(clippy::manual_memcpy)] // as above
 #[inline(always)]
 fn store<S: Simd, const V: usize, const PART: bool>(simd: S, to: &mut [f64], vectors: [S::f64s; V]) {
     if PART {
