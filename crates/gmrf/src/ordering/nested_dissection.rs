@@ -7,6 +7,7 @@ use metis_sys::idx_t;
 use super::Adjacency;
 use super::alike::Alike;
 use super::leaf::Leaves;
+use super::minimum_degree::minimum_degree;
 
 /// METIS draws from the C library's generator and is not reentrant; with the lock held and its default seed, its result
 /// depends on the graph alone.
@@ -38,8 +39,7 @@ fn dissect(adjacency: &Adjacency, weights: &[usize]) -> Option<Vec<usize>> {
         let sides = part.separate()?;
         let [left, right] = [0, 1].map(|side| part.side(side, &sides));
         if left.nodes.is_empty() || right.nodes.is_empty() {
-            // nothing to separate, as in a complete graph
-            leaves.order(&part.nodes, &mut order);
+            order.append(&mut unseparated(adjacency, &part.nodes)?);
             continue;
         }
         separators.extend(part.nodes.iter().zip(&sides).filter(|&(_, &side)| side == SEPARATOR).map(|(&node, _)| node));
@@ -47,6 +47,12 @@ fn dissect(adjacency: &Adjacency, weights: &[usize]) -> Option<Vec<usize>> {
     }
     order.extend(separators.into_iter().rev());
     Some(order)
+}
+
+/// The order of nodes, ascending, that nothing separates: they may be many, too many for sets of all of them.
+fn unseparated(adjacency: &Adjacency, nodes: &[usize]) -> Option<Vec<usize>> {
+    let order = minimum_degree(&adjacency.restricted(nodes)).ok()?;
+    Some(order.into_iter().map(|k| nodes[k]).collect())
 }
 
 /// The side of a node that separates the two others.
@@ -137,8 +143,7 @@ impl Part {
 
 #[cfg(test)]
 mod tests {
-    use super::super::minimum_degree::minimum_degree;
-    use super::{Adjacency, nested_dissection};
+    use super::{Adjacency, minimum_degree, nested_dissection, unseparated};
     use crate::cholesky::elimination::EliminationTree;
 
     fn work(adjacency: &Adjacency, order: &[usize]) -> f64 {
@@ -196,5 +201,12 @@ mod tests {
             lattice(30).into_iter().flat_map(|(i, j)| [(i, j), (i + 900, j + 900)]).collect();
         dissected(2000, &twice);
         dissected(0, &[]);
+        // what METIS would leave in one piece
+        let matched: Vec<(usize, usize)> = complete.into_iter().filter(|(i, j)| i / 2 != j / 2).collect();
+        let (adjacency, _) = dissected(500, &matched);
+        let some: Vec<usize> = (100..350).collect();
+        let mut order = unseparated(&adjacency, &some).unwrap();
+        order.sort_unstable();
+        assert_eq!(order, some);
     }
 }
