@@ -20,10 +20,10 @@ impl EliminationTree {
     pub(crate) fn new(adjacency: &Adjacency, order: &[usize]) -> Self {
         let mut position = vec![0; order.len()];
         order.iter().enumerate().for_each(|(p, &node)| position[node] = p as u32);
-        let later = Neighbours { adjacency, order, position: &position };
-        let parent = parents(&later);
+        let neighbours = Neighbours { adjacency, order, position: &position };
+        let parent = parents(&neighbours);
         let postorder = postorder(&parent);
-        let column_counts = column_counts(&later, &parent, &postorder);
+        let column_counts = column_counts(&neighbours, &parent, &postorder);
         Self { parent, column_counts, postorder }
     }
 

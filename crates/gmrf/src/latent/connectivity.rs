@@ -1,34 +1,24 @@
 //! The algebraic connectivity of a graph (Fiedler 1973): the least eigenvalue of its Laplacian that is not zero.
 
-use std::sync::Arc;
-
-use crate::cholesky::{CholeskyFactor, Parallelism, SymbolicFactor};
+use crate::cholesky::CholeskyFactor;
 use crate::error::GmrfError;
 
-/// Shift of the inverse iteration: below the connectivity of any graph whose field is worth fitting, above rounding.
-const SHIFT: f64 = 1e-6;
-/// Its steps: the estimate only has to have the right size.
+/// Steps of the inverse iteration: the estimate only has to have the right size.
 const STEPS: usize = 6;
 
-/// An estimate from above of the connectivity of the least connected component, by inverse iteration; `None` if no component has two
-/// nodes. Cost: a factor and six solves.
+/// An estimate from above of the connectivity of the least connected component, by inverse iteration with a factor of the Laplacian and
+/// a multiple `shift` of the identity; `None` if no component has two nodes. Cost: six solves.
 ///
 /// # Errors
-/// Those of [`CholeskyFactor::refactor`].
+/// Those of [`CholeskyFactor::solve_in_place`].
 pub(super) fn connectivity(
-    laplacian: &[f64],
-    symbolic: &Arc<SymbolicFactor>,
+    (factor, shift): (&CholeskyFactor, f64),
     components: &[Vec<usize>],
 ) -> Result<Option<f64>, GmrfError> {
-    let pattern = symbolic.pattern();
-    let mut shifted = laplacian.to_vec();
-    (0..pattern.order()).for_each(|j| shifted[pattern.column_start(j)] += SHIFT);
-    let mut factor = CholeskyFactor::new(symbolic.clone());
-    factor.set_parallelism(Parallelism::Tree);
-    factor.refactor(&shifted)?;
     let mut work = vec![0.0; factor.work_length()];
     // any vector that is not orthogonal to what is sought: fractional parts of multiples of the golden section
-    let mut x: Vec<f64> = (1..=pattern.order()).map(|i| (i as f64 * 0.618_033_988_749_894_9).fract() - 0.5).collect();
+    let mut x: Vec<f64> =
+        (1..=factor.symbolic().order()).map(|i| (i as f64 * 0.618_033_988_749_894_9).fract() - 0.5).collect();
     let mut inverse = 0.0;
     for _ in 0..STEPS {
         centre(&mut x, components);
@@ -41,7 +31,7 @@ pub(super) fn connectivity(
         factor.solve_in_place(&mut x, &mut work)?;
         inverse = x.iter().zip(&before).map(|(x, before)| x * before).sum();
     }
-    Ok(Some(1.0 / inverse - SHIFT).filter(|gap| gap.is_finite() && *gap > 0.0))
+    Ok(Some(1.0 / inverse - shift).filter(|gap| gap.is_finite() && *gap > 0.0))
 }
 
 /// Takes the mean off every component.
@@ -62,9 +52,13 @@ mod tests {
 
     fn of(order: usize, edges: impl Iterator<Item = (usize, usize)>) -> Option<f64> {
         let graph = Graph::from_edges(order, edges).unwrap();
-        let (pattern, values) = laplacian(&graph).unwrap();
+        let (pattern, mut values) = laplacian(&graph).unwrap();
+        let shift = 1e-6;
+        (0..order).for_each(|j| values[pattern.column_start(j)] += shift);
         let symbolic = SymbolicFactor::analyze(&pattern, &LinearConstraints::none(order)).unwrap();
-        connectivity(&values, &symbolic, &graph.components()).unwrap()
+        let mut factor = CholeskyFactor::new(symbolic);
+        factor.refactor(&values).unwrap();
+        connectivity((&factor, shift), &graph.components()).unwrap()
     }
 
     #[test]

@@ -29,6 +29,8 @@ const MORE: usize = 2;
 const NEGLIGIBLE: f64 = 1e-10;
 /// Where a panel in `log d` ends and the one in `d` may begin.
 const LOW: f64 = -WIDTH;
+/// Shift of the factor that the least eigenvalue is estimated with: below that of any graph whose field is worth fitting, above rounding.
+const SHIFT: f64 = 1e-6;
 /// The least `d` that is factored for the panel in `d`, as a share of its greatest: below it the polynomial is continued.
 const LEAST: f64 = 1e-3;
 /// Factors of fewer operations than this are not worth another thread.
@@ -144,7 +146,11 @@ impl ShiftedDeterminant {
             let bottom = match known {
                 Some(bottom) => bottom,
                 None => {
-                    let gap = connectivity(&self.values, &self.symbolic, &self.components)?;
+                    let mut room = self.room();
+                    // this one alone, not several side by side
+                    room.0.set_parallelism(Parallelism::Tree);
+                    let factored = self.factor(SHIFT, &mut room)?;
+                    let gap = if factored { connectivity((&room.0, SHIFT), &self.components)? } else { None };
                     let bottom = gap.map_or(f64::NEG_INFINITY, |gap| (2.0 * gap).ln());
                     self.lock().bottom = Some(bottom);
                     bottom
@@ -191,18 +197,17 @@ impl ShiftedDeterminant {
 
     /// The determinants at some `u`, NaN where there is none; factors are made in `rooms`, more of which are added as threads need them.
     fn determinants(&self, us: &[f64], rooms: &Mutex<Vec<Room>>) -> Result<Vec<f64>, GmrfError> {
-        let large = self.symbolic.memory().0 > LARGE;
-        let alone = large || self.symbolic.operations() < SMALL;
+        let alone = self.is_large() || self.symbolic.operations() < SMALL;
         let threads = if alone { 1 } else { rayon::current_num_threads().min(us.len()) };
         if threads > 1 {
-            (0..threads).into_par_iter().with_max_len(1).try_for_each(|_| self.work(us, large, rooms))?;
+            (0..threads).into_par_iter().with_max_len(1).try_for_each(|_| self.work(us, rooms))?;
         } else {
-            self.work(us, large, rooms)?;
+            self.work(us, rooms)?;
         }
         // what another caller is at work on: it may be below this one on the same thread, so that waiting might never end
         for &u in us {
             if self.lock().determinants.get(&u.to_bits()).copied().flatten().is_none() {
-                self.compute(u, large, rooms)?;
+                self.compute(u, rooms)?;
             }
         }
         let known = self.lock();
@@ -210,7 +215,7 @@ impl ShiftedDeterminant {
     }
 
     /// Computes what nobody has begun.
-    fn work(&self, us: &[f64], large: bool, rooms: &Mutex<Vec<Room>>) -> Result<(), GmrfError> {
+    fn work(&self, us: &[f64], rooms: &Mutex<Vec<Room>>) -> Result<(), GmrfError> {
         let next = || {
             let mut known = self.lock();
             let u = us.iter().copied().find(|u| !known.determinants.contains_key(&u.to_bits()))?;
@@ -218,31 +223,42 @@ impl ShiftedDeterminant {
             Some(u)
         };
         while let Some(u) = next() {
-            self.compute(u, large, rooms)?;
+            self.compute(u, rooms)?;
         }
         Ok(())
     }
 
-    /// Factors `R + e^u I` in a room that is free, or in a new one.
-    fn compute(&self, u: f64, large: bool, rooms: &Mutex<Vec<Room>>) -> Result<(), GmrfError> {
+    /// The determinant of `R + e^u I`, factored in a room that is free, or in a new one.
+    fn compute(&self, u: f64, rooms: &Mutex<Vec<Room>>) -> Result<(), GmrfError> {
         let free = || rooms.lock().unwrap_or_else(PoisonError::into_inner);
         let room = free().pop();
-        let (mut factor, mut shifted) = room.unwrap_or_else(|| {
-            let mut factor = CholeskyFactor::new(self.symbolic.clone());
-            factor.set_parallelism(if large { Parallelism::Tree } else { Parallelism::Sequential });
-            (factor, self.values.clone())
-        });
+        let mut room = room.unwrap_or_else(|| self.room());
+        let value = if self.factor(u.exp(), &mut room)? { room.0.log_determinant() } else { f64::NAN };
+        self.lock().determinants.insert(u.to_bits(), Some(value));
+        free().push(room);
+        Ok(())
+    }
+
+    fn room(&self) -> Room {
+        let mut factor = CholeskyFactor::new(self.symbolic.clone());
+        factor.set_parallelism(if self.is_large() { Parallelism::Tree } else { Parallelism::Sequential });
+        (factor, self.values.clone())
+    }
+
+    fn is_large(&self) -> bool {
+        self.symbolic.memory().0 > LARGE
+    }
+
+    /// Factors `R + dI`; whether it can be.
+    fn factor(&self, d: f64, (factor, shifted): &mut Room) -> Result<bool, GmrfError> {
         let pattern = self.symbolic.pattern();
         shifted.copy_from_slice(&self.values);
-        (0..pattern.order()).for_each(|j| shifted[pattern.column_start(j)] += u.exp());
-        let value = match factor.refactor(&shifted) {
-            Ok(()) => factor.log_determinant(),
-            Err(GmrfError::NotPositiveDefinite { .. } | GmrfError::NotFinite { .. }) => f64::NAN,
-            Err(error) => return Err(error),
-        };
-        self.lock().determinants.insert(u.to_bits(), Some(value));
-        free().push((factor, shifted));
-        Ok(())
+        (0..pattern.order()).for_each(|j| shifted[pattern.column_start(j)] += d);
+        match factor.refactor(shifted) {
+            Ok(()) => Ok(true),
+            Err(GmrfError::NotPositiveDefinite { .. } | GmrfError::NotFinite { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! Nodes that no elimination tells apart: several fields at the same places, the coefficients of one group.
 
 use super::Adjacency;
+use crate::cholesky::supernodes::{Lists, group_by};
 
 /// Groups of nodes that have the same neighbours, each other included.
 pub(super) struct Alike {
     /// The first node of each group.
     leaders: Vec<usize>,
-    /// The group of each node.
-    group: Vec<u32>,
+    /// The nodes of each group.
+    members: Lists,
 }
 
 /// Groups are worth while they leave at most this share of the nodes.
@@ -19,14 +20,14 @@ impl Alike {
         let n = adjacency.order();
         let hash: Vec<u64> =
             (0..n).map(|i| adjacency.of(i).iter().fold(mixed(i as u32), |a, &k| a.wrapping_add(mixed(k)))).collect();
-        const UNKNOWN: u32 = u32::MAX;
+        const UNKNOWN: usize = usize::MAX;
         let (mut group, mut leaders) = (vec![UNKNOWN; n], Vec::new());
         let mut seen = vec![UNKNOWN; n];
         for i in 0..n {
             if group[i] != UNKNOWN {
                 continue;
             }
-            let own = leaders.len() as u32;
+            let own = leaders.len();
             group[i] = own;
             leaders.push(i);
             let candidate = |k: usize| k > i && hash[k] == hash[i] && adjacency.degree(k) == adjacency.degree(i);
@@ -42,7 +43,7 @@ impl Alike {
                 }
             }
         }
-        (leaders.len() as f64 <= WORTH * n as f64).then_some(Self { leaders, group })
+        (leaders.len() as f64 <= WORTH * n as f64).then(|| Self { members: group_by(leaders.len(), &group), leaders })
     }
 
     /// The graph of the groups.
@@ -52,25 +53,12 @@ impl Alike {
 
     /// How many nodes each group has.
     pub(super) fn sizes(&self) -> Vec<usize> {
-        let mut sizes = vec![0; self.leaders.len()];
-        self.group.iter().for_each(|&g| sizes[g as usize] += 1);
-        sizes
+        (0..self.leaders.len()).map(|g| self.members.of(g).len()).collect()
     }
 
     /// The order of all nodes from that of the groups.
     pub(super) fn expanded(&self, order: &[usize]) -> Vec<usize> {
-        let sizes = self.sizes();
-        let (mut next, mut start) = (vec![0; sizes.len()], 0);
-        for &g in order {
-            next[g] = start;
-            start += sizes[g];
-        }
-        let mut expanded = vec![0; self.group.len()];
-        for (node, &g) in self.group.iter().enumerate() {
-            expanded[next[g as usize]] = node;
-            next[g as usize] += 1;
-        }
-        expanded
+        order.iter().flat_map(|&g| self.members.of(g)).copied().collect()
     }
 }
 

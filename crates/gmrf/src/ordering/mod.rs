@@ -119,7 +119,7 @@ const BANDED: f64 = 400.0;
 
 /// The cheapest order by the operations of the factor, to which those of the selected inverse are proportional, and its tree.
 fn cheapest(adjacency: &Adjacency) -> Result<(Vec<usize>, EliminationTree), GmrfError> {
-    let n = adjacency.order();
+    let n = adjacency.order() as f64;
     let sparse = Sparse::of(adjacency);
     let natural = sparse.ordered(|sparse| Ok((0..sparse.order()).collect()))?;
     let tree = EliminationTree::new(adjacency, &natural);
@@ -130,15 +130,15 @@ fn cheapest(adjacency: &Adjacency) -> Result<(Vec<usize>, EliminationTree), Gmrf
         if tree.operations() < best.0 {
             best = (tree.operations(), order, tree);
         }
-        best.0 / n.max(1) as f64
+        best.0
     };
-    let per_node = consider(sparse.ordered(minimum_degree::minimum_degree)?);
-    if per_node < BANDED {
+    let work = consider(sparse.ordered(minimum_degree::minimum_degree)?);
+    if work < BANDED * n {
         consider(sparse.ordered(|sparse| Ok(reverse_cuthill_mckee::reverse_cuthill_mckee(sparse)))?);
     }
     // where minimum degree finds nothing better than the order as it came, as between crossed effects, there is nothing to dissect
-    let improved = per_node * n as f64 <= IMPROVED * as_given;
-    if cfg!(feature = "metis") && improved && per_node > WORTH_DISSECTING && n >= LEAST_DISSECTED {
+    let promising = work <= IMPROVED * as_given && work > WORTH_DISSECTING * n;
+    if cfg!(feature = "metis") && promising && adjacency.order() >= LEAST_DISSECTED {
         consider(sparse.ordered(dissected)?);
     }
     Ok((best.1, best.2))
