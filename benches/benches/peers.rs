@@ -89,6 +89,12 @@ fn timed<T>(work: impl FnOnce() -> T) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
+/// The same on one thread.
+fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> f64 {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    pool.install(|| timed(work))
+}
+
 fn write_matrix(matrix: &Matrix) -> PathBuf {
     let path = std::env::temp_dir().join(format!("inla-peers-{}-{}.bin", std::process::id(), matrix.name));
     let (n, nnz) = (matrix.pattern.order(), matrix.pattern.nnz());
@@ -200,7 +206,7 @@ fn compare(name: &'static str) {
     let mut two = Ours::new(&matrix, &symbolic, Parallelism::Tree);
     let entries = cholmod.as_ref().map_or(f64::NAN, |peer| peer.entries);
     let [analysis, their_analysis] = interleave(|k| match k {
-        0 => timed(|| SymbolicFactor::analyze_with(&matrix.pattern, &none, ordering)),
+        0 => alone(|| SymbolicFactor::analyze_with(&matrix.pattern, &none, ordering)),
         _ => ask(&mut cholmod, "a"),
     });
     let [factor, their_factor, pardiso_factor, inverse] = interleave(|k| match k {

@@ -92,7 +92,6 @@ impl Adjacency {
 
     /// Nodes of at most one neighbour among those that are left, in the order in which they are taken away, and the nodes that stay,
     /// each of which has two neighbours or more among them.
-    #[cfg(feature = "metis")]
     pub(crate) fn peeled(&self) -> (Vec<usize>, Vec<usize>) {
         let mut degrees: Vec<usize> = (0..self.order()).map(|i| self.degree(i)).collect();
         let mut taken: Vec<usize> = (0..self.order()).filter(|&i| degrees[i] <= 1).collect();
@@ -130,7 +129,6 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "metis")]
     #[test]
     fn trees_are_peeled_and_cycles_stay() {
         // a triangle 0-1-2 with the path 2-3-4, a pair 5-6, and node 7 alone

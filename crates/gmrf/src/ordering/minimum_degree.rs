@@ -1,4 +1,4 @@
-//! Approximate minimum degree (Amestoy, Davis and Duff 1996), by faer.
+//! Minimum degree: approximate (Amestoy, Davis and Duff 1996) by faer, exact where most nodes meet many others.
 
 use faer::Index;
 use faer::dyn_stack::{MemBuffer, MemStack};
@@ -6,13 +6,23 @@ use faer::sparse::SymbolicSparseColMatRef;
 use faer::sparse::linalg::amd;
 
 use super::Adjacency;
+use super::leaf::Leaves;
 use crate::error::GmrfError;
 
 /// Stored directions up to which 32 bits hold every index of AMD's work space, two and a half times as many and twelve a node.
 const SHORT: usize = 1 << 28;
 
+/// Pairs of nodes for each stored direction up to which sets of nodes are quicker than lists, and no larger than 16 bytes for each.
+const CROWDED: usize = 128;
+
 /// `order[position] = node`.
 pub(super) fn minimum_degree(adjacency: &Adjacency) -> Result<Vec<usize>, GmrfError> {
+    let nodes = adjacency.order();
+    if nodes.saturating_mul(nodes) <= CROWDED.saturating_mul(adjacency.len()) {
+        let mut order = Vec::with_capacity(nodes);
+        Leaves::new(adjacency).order(&(0..nodes).collect::<Vec<_>>(), &mut order);
+        return Ok(order);
+    }
     if adjacency.len().max(adjacency.order()) < SHORT { ordered::<u32>(adjacency) } else { ordered::<usize>(adjacency) }
 }
 

@@ -1,15 +1,16 @@
 //! Elimination orders: fill-reducing for the nodes, and where the multipliers of the constraints belong.
 
 mod adjacency;
-#[cfg(feature = "metis")]
 mod alike;
-#[cfg(feature = "metis")]
+mod hierarchy;
 mod leaf;
+mod matching;
 mod minimum_degree;
 mod multipliers;
-#[cfg(feature = "metis")]
 mod nested_dissection;
 mod reverse_cuthill_mckee;
+mod separator;
+mod sweep;
 
 use std::borrow::Cow;
 
@@ -28,10 +29,9 @@ pub enum Ordering {
     Automatic,
     /// The caller's order: best for banded patterns such as random walks.
     Natural,
-    /// Approximate minimum degree (Amestoy, Davis and Duff 1996).
+    /// Approximate minimum degree (Amestoy, Davis and Duff 1996); exact in crowded graphs.
     MinimumDegree,
-    /// Nested dissection with separators by METIS (Karypis and Kumar 1998), its last parts by minimum degree: least work and the broadest
-    /// tree for large fields. Minimum degree alone where the crate is built without the feature `metis`.
+    /// Nested dissection (George 1973), its last parts by minimum degree: least work and the broadest tree for large fields.
     NestedDissection,
     /// Reverse Cuthill–McKee: a narrow band for nodes along a line in any numbering.
     ReverseCuthillMcKee,
@@ -59,7 +59,7 @@ pub(crate) fn elimination_order(
     let nodes = match ordering {
         Ordering::Natural => (0..adjacency.order()).collect(),
         Ordering::ReverseCuthillMcKee => reverse_cuthill_mckee::reverse_cuthill_mckee(adjacency),
-        Ordering::MinimumDegree => Sparse::of(adjacency).ordered(minimum_degree::minimum_degree)?,
+        Ordering::MinimumDegree => Sparse::of(adjacency).ordered(least_degree)?,
         Ordering::NestedDissection => Sparse::of(adjacency).ordered(dissected)?,
         Ordering::Automatic => {
             let (nodes, tree) = cheapest(adjacency)?;
@@ -107,11 +107,11 @@ pub(crate) fn around(
 const DENSE: f64 = 10.0;
 /// Up to this degree a node is never called dense.
 const NEVER_DENSE: usize = 16;
-/// Operations for each node above which the dissection's own cost, four microseconds a node, is repaid by the tenth that it saves of the
-/// sixty and more factors and selected inverses of one fit.
+/// Operations for each node above which the dissection's own cost, some three microseconds a node, is repaid by the tenth and more that
+/// it saves of the sixty and more factors and selected inverses of one fit.
 const WORTH_DISSECTING: f64 = 400.0;
 /// Share of the work of the order as it came that a better one leaves.
-const IMPROVED: f64 = 0.99;
+const IMPROVED: f64 = 0.95;
 /// Fewer nodes than this are dissected no better than minimum degree orders them.
 const LEAST_DISSECTED: usize = 500;
 /// A band is worth looking for while the least possible work stays small: beyond it, the field has two dimensions.
@@ -132,37 +132,43 @@ fn cheapest(adjacency: &Adjacency) -> Result<(Vec<usize>, EliminationTree), Gmrf
         }
         best.0
     };
-    let work = consider(sparse.ordered(minimum_degree::minimum_degree)?);
+    let work = consider(sparse.ordered(least_degree)?);
     if work < BANDED * n {
         consider(sparse.ordered(|sparse| Ok(reverse_cuthill_mckee::reverse_cuthill_mckee(sparse)))?);
     }
     // where minimum degree finds nothing better than the order as it came, as between crossed effects, there is nothing to dissect
     let promising = work <= IMPROVED * as_given && work > WORTH_DISSECTING * n;
-    if cfg!(feature = "metis") && promising && adjacency.order() >= LEAST_DISSECTED {
+    if promising && adjacency.order() >= LEAST_DISSECTED {
         consider(sparse.ordered(dissected)?);
     }
     Ok((best.1, best.2))
 }
 
-/// Trees are eliminated from their leaves without fill; METIS orders what is left.
-#[cfg(feature = "metis")]
-fn dissected(adjacency: &Adjacency) -> Result<Vec<usize>, GmrfError> {
-    let by_metis = |core: &Adjacency| {
-        nested_dissection::nested_dissection(core).map_or_else(|| minimum_degree::minimum_degree(core), Ok)
-    };
-    let (mut order, core) = adjacency.peeled();
-    if order.is_empty() {
-        return by_metis(adjacency);
-    }
-    if !core.is_empty() {
-        order.extend(by_metis(&adjacency.restricted(&core))?.into_iter().map(|k| core[k]));
-    }
-    Ok(order)
+/// Minimum degree; trees, whose leaves have least, need no search.
+fn least_degree(adjacency: &Adjacency) -> Result<Vec<usize>, GmrfError> {
+    peeled(adjacency, minimum_degree::minimum_degree)
 }
 
-#[cfg(not(feature = "metis"))]
+/// Trees are eliminated from their leaves without fill; what is left is dissected.
 fn dissected(adjacency: &Adjacency) -> Result<Vec<usize>, GmrfError> {
-    minimum_degree::minimum_degree(adjacency)
+    peeled(adjacency, |core| {
+        nested_dissection::nested_dissection(core).map_or_else(|| minimum_degree::minimum_degree(core), Ok)
+    })
+}
+
+/// Nodes of at most one neighbour, which have least degree, then the others in an order of their own.
+fn peeled(
+    adjacency: &Adjacency,
+    ordering: impl Fn(&Adjacency) -> Result<Vec<usize>, GmrfError>,
+) -> Result<Vec<usize>, GmrfError> {
+    let (mut order, core) = adjacency.peeled();
+    if order.is_empty() {
+        return ordering(adjacency);
+    }
+    if !core.is_empty() {
+        order.extend(ordering(&adjacency.restricted(&core))?.into_iter().map(|k| core[k]));
+    }
+    Ok(order)
 }
 
 /// The degree above which a node is called dense.
