@@ -52,7 +52,8 @@ const COARSEST: usize = 120;
 /// Share of the nodes that a coarser graph keeps at most; graphs that shrink less end the hierarchy.
 const SHRUNK: f64 = 0.95;
 
-const NONE: u32 = u32::MAX;
+/// No node.
+pub(super) const NONE: u32 = u32::MAX;
 
 impl Hierarchy {
     /// Of a whole graph. Cost linear in the edges. `None` where its entries or weights exceed 2³¹.

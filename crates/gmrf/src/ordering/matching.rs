@@ -4,14 +4,12 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::hierarchy::Level;
+use super::hierarchy::{Level, NONE};
 
 /// Multiple of the mean weight that two matched nodes may have together.
 const HEAVIEST: f64 = 4.0;
 /// Share of nodes left alone from which those beside the same neighbour are matched, as around a hub.
 const LONELY: f64 = 0.1;
-
-const NONE: u32 = u32::MAX;
 
 /// Pairs of nodes that become one.
 pub(super) struct Matching {
@@ -78,11 +76,11 @@ impl Matching {
                 weight += level.weights[k];
                 for e in level.starts[k] as usize..level.starts[k + 1] as usize {
                     let other = self.coarser[level.neighbours[e] as usize];
-                    let edge = edges.get(e).copied().unwrap_or(1);
-                    let place = &mut last[other as usize];
                     if other == own {
                         continue;
                     }
+                    let edge = edges.get(e).copied().unwrap_or(1);
+                    let place = &mut last[other as usize];
                     if *place > first {
                         sums[*place as usize - 1] += edge;
                     } else {

@@ -127,14 +127,10 @@ impl Part {
 mod tests {
     use super::{Adjacency, minimum_degree, nested_dissection, unseparated};
     use crate::cholesky::elimination::EliminationTree;
+    use crate::ordering::hierarchy::tests::lattice;
 
     fn work(adjacency: &Adjacency, order: &[usize]) -> f64 {
         EliminationTree::new(adjacency, order).operations()
-    }
-
-    fn lattice(side: usize) -> Vec<(usize, usize)> {
-        let right = (0..side * side).filter(|i| (i + 1) % side != 0).map(|i| (i + 1, i));
-        right.chain((side..side * side).map(|i| (i, i - side))).collect()
     }
 
     fn dissected(n: usize, edges: &[(usize, usize)]) -> (Adjacency, Vec<usize>) {

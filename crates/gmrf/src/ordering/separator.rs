@@ -9,6 +9,7 @@ use super::sweep::{Merit, SEPARATOR, Sweep};
 /// Share of the weight that one side may have. Much room finds narrow separators, around corners; too much leaves trees that threads
 /// share badly and takes more levels.
 const LARGEST: f64 = 0.7;
+
 /// Finds separators, with room that serves one part after the other.
 #[derive(Default)]
 pub(super) struct Separators {
@@ -46,16 +47,14 @@ struct Candidate {
 impl Separators {
     /// The side of each node of the finest graph. Both sides have nodes, unless nothing separates the graph.
     pub(super) fn find(&mut self, hierarchy: &Hierarchy) -> Vec<u8> {
-        let (coarsest, finer) = match hierarchy.levels.split_last() {
-            Some(levels) => levels,
-            None => return Vec::new(),
-        };
+        let Some((coarsest, finer)) = hierarchy.levels.split_last() else { return Vec::new() };
         let total: i64 = coarsest.weights.iter().map(|&weight| i64::from(weight)).sum();
         self.sweep.limit = (LARGEST * total as f64) as i64;
         let mut random = ChaCha8Rng::seed_from_u64(total as u64);
         let effort = Effort::worth(hierarchy.finest().len());
         let mut candidates: Vec<Candidate> = (0..effort.tries)
             .map(|attempt| {
+                self.sweep.weights = [0, total, 0];
                 self.grow(coarsest, attempt % 2 == 0, &mut random);
                 self.sweep.refine(coarsest);
                 self.candidate()
@@ -79,7 +78,7 @@ impl Separators {
         Candidate { merit: self.sweep.merit(), weights: self.sweep.weights, sides }
     }
 
-    /// A side that grows from one node outwards while it may, then shrinks to where its front was best.
+    /// A side that grows from one node outwards while it may, then shrinks to where its front was best. All weight is on side one before.
     fn grow(&mut self, level: &Level, from_afar: bool, random: &mut ChaCha8Rng) {
         let mut seed = random.random_range(0..level.len());
         if from_afar {
@@ -88,7 +87,6 @@ impl Separators {
         let sweep = &mut self.sweep;
         sweep.side.clear();
         sweep.side.resize(level.len(), 1);
-        sweep.weights = [0, level.weights.iter().map(|&weight| i64::from(weight)).sum(), 0];
         self.reached.clear();
         let (mut best, mut inside, mut front) = (None, 0, 0..0);
         while sweep.weights[0] <= sweep.limit {

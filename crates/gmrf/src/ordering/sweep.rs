@@ -32,6 +32,7 @@ pub(super) struct Sweep {
     pub(super) separator: Vec<u32>,
     /// The weight of the neighbours that a separating node has on the side that a sweep moves away from.
     behind: Vec<i32>,
+    /// The separating nodes by what they gain.
     moves_ahead: Buckets,
     moves: Vec<Move>,
     pulled: Vec<u32>,
