@@ -1,5 +1,7 @@
 //! Elimination tree, postorder and column counts of a symmetric pattern (Davis 2006, ch. 4).
 
+use std::borrow::Cow;
+
 use crate::ordering::Adjacency;
 
 /// No position; positions take 32 bits, as patterns guarantee, for half the memory to go through.
@@ -18,12 +20,21 @@ pub(crate) struct EliminationTree {
 impl EliminationTree {
     /// The tree under `order`. Cost nearly linear in the entries of the matrix.
     pub(crate) fn new(adjacency: &Adjacency, order: &[usize]) -> Self {
-        let mut position = vec![0; order.len()];
-        order.iter().enumerate().for_each(|(p, &node)| position[node] = p as u32);
-        let neighbours = Neighbours { adjacency, order, position: &position };
-        let parent = parents(&neighbours);
+        let graph = in_order(adjacency, order);
+        let parent = parents(&graph);
+        Self::counted(&graph, parent)
+    }
+
+    /// The tree under `order`, unless its operations are seen to be more than `limit` before its columns are counted.
+    pub(crate) fn within(adjacency: &Adjacency, order: &[usize], limit: f64) -> Option<Self> {
+        let graph = in_order(adjacency, order);
+        let parent = parents(&graph);
+        (least_operations(&graph, &parent) <= limit).then(|| Self::counted(&graph, parent))
+    }
+
+    fn counted(graph: &Adjacency, parent: Vec<u32>) -> Self {
         let postorder = postorder(&parent);
-        let column_counts = column_counts(&neighbours, &parent, &postorder);
+        let column_counts = column_counts(graph, &parent, &postorder);
         Self { parent, column_counts, postorder }
     }
 
@@ -33,17 +44,26 @@ impl EliminationTree {
     }
 }
 
-/// The neighbours of the node at each position, as positions.
-struct Neighbours<'a> {
-    adjacency: &'a Adjacency,
-    order: &'a [usize],
-    position: &'a [u32],
+/// The neighbours of the node at each position, as positions: read in that order, several times.
+fn in_order<'a>(adjacency: &'a Adjacency, order: &[usize]) -> Cow<'a, Adjacency> {
+    let natural = order.iter().enumerate().all(|(p, &node)| p == node);
+    if natural { Cow::Borrowed(adjacency) } else { Cow::Owned(adjacency.restricted(order)) }
 }
 
-impl Neighbours<'_> {
-    fn of(&self, position: usize) -> impl Iterator<Item = u32> + '_ {
-        self.adjacency.of(self.order[position]).iter().map(|&neighbour| self.position[neighbour as usize])
+/// No factor takes fewer operations: a row of it holds the path from each neighbour up the tree, and the squares of columns are least
+/// where all have the same length.
+fn least_operations(graph: &Adjacency, parent: &[u32]) -> f64 {
+    let n = parent.len();
+    let mut depth = vec![0u32; n];
+    for j in (0..n).rev().filter(|&j| parent[j] != NONE) {
+        depth[j] = depth[parent[j] as usize] + 1;
     }
+    let longest = |row: usize| {
+        let before = graph.of(row).iter().filter(|&&j| (j as usize) < row);
+        before.map(|&j| depth[j as usize] - depth[row]).max().unwrap_or(0)
+    };
+    let entries: f64 = (0..n).map(|row| f64::from(longest(row)) + 1.0).sum();
+    entries * entries / n.max(1) as f64
 }
 
 fn postorder(parent: &[u32]) -> Vec<u32> {
@@ -71,11 +91,12 @@ fn postorder(parent: &[u32]) -> Vec<u32> {
 }
 
 /// Liu's algorithm with path compression.
-fn parents(neighbours: &Neighbours<'_>) -> Vec<u32> {
-    let n = neighbours.order.len();
+fn parents(graph: &Adjacency) -> Vec<u32> {
+    let n = graph.order();
     let (mut parent, mut ancestor) = (vec![NONE; n], vec![NONE; n]);
     for row in 0..n {
-        for mut j in neighbours.of(row) {
+        for &neighbour in graph.of(row) {
+            let mut j = neighbour;
             while (j as usize) < row {
                 let next = std::mem::replace(&mut ancestor[j as usize], row as u32);
                 if next == NONE {
@@ -89,7 +110,7 @@ fn parents(neighbours: &Neighbours<'_>) -> Vec<u32> {
 }
 
 /// Skeleton leaves and their least common ancestors (Gilbert, Ng and Peyton 1994).
-fn column_counts(neighbours: &Neighbours<'_>, parent: &[u32], postorder: &[u32]) -> Vec<u32> {
+fn column_counts(graph: &Adjacency, parent: &[u32], postorder: &[u32]) -> Vec<u32> {
     let n = parent.len();
     let mut first = vec![NONE; n];
     // counts may pass through negative values: they are differences until summed up the tree
@@ -109,7 +130,7 @@ fn column_counts(neighbours: &Neighbours<'_>, parent: &[u32], postorder: &[u32])
         if up != NONE {
             counts[up as usize] -= 1;
         }
-        for row in neighbours.of(j as usize).filter(|&row| row > j) {
+        for &row in graph.of(j as usize).iter().filter(|&&row| row > j) {
             match leaves.leaf(row, j) {
                 Leaf::Inner => {}
                 Leaf::First => counts[j as usize] += 1,
@@ -171,5 +192,55 @@ impl Leaves<'_> {
             s = std::mem::replace(&mut self.ancestor[s as usize], shared);
         }
         Leaf::Later { shared }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Adjacency, EliminationTree, in_order, least_operations, parents};
+
+    /// A ring whose nodes meet the tenth after them too, a pair apart, and a shuffle by a step prime to the number of nodes.
+    fn ring() -> (Adjacency, Vec<usize>) {
+        let chords = (0..108).flat_map(|k| [(k, (k + 1) % 108), (k, (k + 10) % 108)]);
+        (Adjacency::from_entries(110, chords.chain([(108, 109)])), (0..110).map(|p| p * 37 % 110).collect())
+    }
+
+    /// Entries in each column by eliminating node after node.
+    fn counts(adjacency: &Adjacency, order: &[usize]) -> Vec<u32> {
+        let graph = adjacency.restricted(order);
+        let n = order.len();
+        let mut met: Vec<Vec<bool>> =
+            (0..n).map(|p| (0..n).map(|q| graph.of(p).contains(&(q as u32))).collect()).collect();
+        (0..n)
+            .map(|p| {
+                let later: Vec<usize> = (p + 1..n).filter(|&q| met[p][q]).collect();
+                for &a in &later {
+                    later.iter().filter(|&&b| b != a).for_each(|&b| met[a][b] = true);
+                }
+                1 + later.len() as u32
+            })
+            .collect()
+    }
+
+    #[test]
+    fn columns_are_counted_as_by_elimination() {
+        let (adjacency, shuffled) = ring();
+        for order in [(0..110).collect(), shuffled] {
+            assert_eq!(EliminationTree::new(&adjacency, &order).column_counts, counts(&adjacency, &order));
+        }
+    }
+
+    #[test]
+    fn a_tree_is_given_up_only_beyond_its_limit() {
+        let (adjacency, shuffled) = ring();
+        for order in [(0..110).collect(), shuffled] {
+            let operations = EliminationTree::new(&adjacency, &order).operations();
+            let graph = in_order(&adjacency, &order);
+            let least = least_operations(&graph, &parents(&graph));
+            // a bound worth having: half of the operations and more
+            assert!(least <= operations && least > 0.5 * operations, "{least} of {operations}");
+            assert!(EliminationTree::within(&adjacency, &order, operations).is_some());
+            assert!(EliminationTree::within(&adjacency, &order, 0.5 * operations).is_none());
+        }
     }
 }

@@ -81,7 +81,8 @@ impl Adjacency {
         for (k, &node) in nodes.iter().enumerate() {
             number[node] = k as u32;
         }
-        let (mut starts, mut neighbours) = (Vec::with_capacity(nodes.len() + 1), Vec::new());
+        let most = nodes.iter().map(|&node| self.degree(node)).sum();
+        let (mut starts, mut neighbours) = (Vec::with_capacity(nodes.len() + 1), Vec::with_capacity(most));
         starts.push(0);
         for &node in nodes {
             neighbours.extend(self.of(node).iter().map(|&k| number[k as usize]).filter(|&k| k != u32::MAX));

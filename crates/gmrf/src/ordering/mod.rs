@@ -116,24 +116,30 @@ const IMPROVED: f64 = 0.95;
 const LEAST_DISSECTED: usize = 500;
 /// A band is worth looking for while the least possible work stays small: beyond it, the field has two dimensions.
 const BANDED: f64 = 400.0;
+/// Multiple of the work of the best order known from which the least of a band is out of reach, however loosely its levels hang together.
+const WIDE: f64 = 4.0;
 
 /// The cheapest order by the operations of the factor, to which those of the selected inverse are proportional, and its tree.
 fn cheapest(adjacency: &Adjacency) -> Result<(Vec<usize>, EliminationTree), GmrfError> {
     let n = adjacency.order() as f64;
     let sparse = Sparse::of(adjacency);
+    let order = sparse.ordered(least_degree)?;
+    let tree = EliminationTree::new(adjacency, &order);
+    let mut best = (tree.operations(), order, tree);
     let natural = sparse.ordered(|sparse| Ok((0..sparse.order()).collect()))?;
-    let tree = EliminationTree::new(adjacency, &natural);
-    let mut best = (tree.operations(), natural, tree);
-    let as_given = best.0;
+    let given = EliminationTree::within(adjacency, &natural, best.0 / IMPROVED);
+    let as_given = given.as_ref().map_or(f64::INFINITY, EliminationTree::operations);
+    if let Some(tree) = given.filter(|_| as_given <= best.0) {
+        best = (as_given, natural, tree);
+    }
+    let work = best.0;
     let mut consider = |order: Vec<usize>| {
-        let tree = EliminationTree::new(adjacency, &order);
-        if tree.operations() < best.0 {
+        let tree = EliminationTree::within(adjacency, &order, best.0).filter(|tree| tree.operations() < best.0);
+        if let Some(tree) = tree {
             best = (tree.operations(), order, tree);
         }
-        best.0
     };
-    let work = consider(sparse.ordered(least_degree)?);
-    if work < BANDED * n {
+    if work < BANDED * n && reverse_cuthill_mckee::least_operations(&sparse.graph) < WIDE * work {
         consider(sparse.ordered(|sparse| Ok(reverse_cuthill_mckee::reverse_cuthill_mckee(sparse)))?);
     }
     // where minimum degree finds nothing better than the order as it came, as between crossed effects, there is nothing to dissect
