@@ -17,7 +17,7 @@ pub struct Problem {
 }
 
 /// Names of the problems, and whether they are run unasked.
-pub const PROBLEMS: [(&str, bool); 16] = [
+pub const PROBLEMS: [(&str, bool); 18] = [
     ("seeds", true),
     ("epil", true),
     ("tokyo", true),
@@ -34,6 +34,8 @@ pub const PROBLEMS: [(&str, bool); 16] = [
     ("iid-100000", true),
     ("rw1-10000", false),
     ("rw1-100000", true),
+    ("trials-100000", false),
+    ("trials-1000000", false),
 ];
 
 const PRECISION: &str = "pc.prec(1, 0.01)";
@@ -54,6 +56,7 @@ pub fn problem(name: &str) -> Problem {
         "ar1" => ar1_car(),
         "iid" => line(number(), "iid"),
         "rw1" => line(number(), "rw1"),
+        "trials" => trials(number()),
         _ => panic!("no problem is called {name}"),
     }
 }
@@ -198,6 +201,28 @@ fn line(n: usize, effect: &str) -> Problem {
     let effect = Effect::new("node", effect).option("precision", PRECISION);
     let model = ModelBuilder::new("y", "poisson").intercept_precision(0.001).effect(effect);
     Problem { model, table: table(&[("y", y), ("node", index(n))]) }
+}
+
+/// `n` Bernoulli trials in 2 000 groups, with four covariates that differ from trial to trial.
+fn trials(n: usize) -> Problem {
+    const GROUPS: usize = 2_000;
+    const SLOPES: [f64; 4] = [0.5, -0.3, 0.2, 0.0];
+    let mut random = ChaCha12Rng::seed_from_u64(7);
+    let normal = Normal::new(0.0, 1.0).expect("a scale");
+    let levels: Vec<f64> = (0..GROUPS).map(|_| 0.5 * normal.sample(&mut random)).collect();
+    let group: Vec<usize> = (0..n).map(|i| i * GROUPS / n).collect();
+    let covariates: Vec<Vec<f64>> =
+        SLOPES.iter().map(|_| (0..n).map(|_| normal.sample(&mut random)).collect()).collect();
+    let eta = |i: usize| levels[group[i]] - 1.0 + SLOPES.iter().zip(&covariates).map(|(b, x)| b * x[i]).sum::<f64>();
+    let y = (0..n).map(|i| f64::from(random.random::<f64>() < 1.0 / (1.0 + (-eta(i)).exp()))).collect();
+    let mut columns = vec![("y", y), ("group", group.iter().map(|&g| g as f64).collect())];
+    let mut model =
+        ModelBuilder::new("y", "binomial").effect(Effect::new("group", "iid").option("precision", PRECISION));
+    for (name, values) in ["x1", "x2", "x3", "x4"].into_iter().zip(covariates) {
+        model = model.fixed(name);
+        columns.push((name, values));
+    }
+    Problem { model, table: table(&columns) }
 }
 
 #[cfg(test)]

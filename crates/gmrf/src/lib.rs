@@ -6,6 +6,7 @@
 mod cholesky;
 pub mod constraint;
 pub mod contract;
+pub mod cubes;
 pub mod elementary;
 pub mod error;
 pub mod field;

@@ -27,7 +27,7 @@ pub(crate) struct Runs {
 /// Distinct rows that stand one after the other on the same nodes.
 pub(crate) struct Run<'a> {
     index: usize,
-    kinds: Range<usize>,
+    pub(crate) kinds: Range<usize>,
     pub(crate) nodes: &'a [usize],
     /// Row by row.
     values: &'a [f64],

@@ -280,3 +280,36 @@ fn sums_over_neighbours_differ_from_complete_ones_by_what_the_distant_rows_hold(
         assert!((near / all - 1.0).abs() < 0.01, "{theta:?}: pairs {near} of {all}");
     }
 }
+
+#[test]
+fn sums_over_groups_that_are_all_near_are_complete() {
+    // four coefficients, all on the pattern of H: rows on the same nodes stand apart, some twice; groups of one row and of many; rows of
+    // nothing
+    let sets: [&[usize]; 6] = [&[0, 2, 3], &[1, 2, 3], &[0], &[], &[2, 3], &[0, 1]];
+    let mut design = Design::new(4);
+    let rows = 60;
+    for i in 0..rows {
+        // the last set once, the others again and again
+        let set = if i == 17 { sets[5] } else { sets[i * 3 % 5] };
+        let row: Vec<(usize, f64)> =
+            set.iter().map(|&j| (j, ((i % 30 + 2) * (j + 3) % 7) as f64 / 4.0 - 0.5)).collect();
+        design.push_row(&row, 0.1).unwrap();
+    }
+    let y: Vec<f64> = (0..rows).map(|i| ((i * 5 + 2) % 7 % 3) as f64).collect();
+    let likelihood = Arc::new(Family::new(Kind::Poisson, &y));
+    let observations = vec![Observations { name: "likelihood".into(), likelihood }];
+    let effects = vec![effect("coefficients", Coefficients::new(&[0.5; 4]))];
+    let model = LatentGaussianModel::new(effects, observations, design).unwrap();
+    let mut workspace = Workspace::new(&model);
+    let found = Approximation::evaluate(&model, &[], None, &mut workspace, &NewtonOptions::default()).unwrap();
+    let mut read = |correction| Moments::read(&model, &found, &mut workspace, &correction).unwrap();
+    let (complete, nearby) = (read(Correction::Complete), read(Correction::Nearby));
+    let [all, near] = [&complete, &nearby].map(|moments| moments.third_order.clone().unwrap());
+    assert!(all.exact && !near.exact);
+    for (all, near) in [(&all.nodes, &near.nodes), (&all.predictors, &near.predictors)] {
+        assert!(all.iter().any(|skewness| skewness.abs() > 0.05));
+        // rounding of sums of sixty terms
+        all.iter().zip(near).for_each(|(all, near)| assert_relative_eq!(*all, *near, epsilon = 1e-12));
+    }
+    assert_relative_eq!(all.pairs_over_diagonal, near.pairs_over_diagonal, max_relative = 1e-12);
+}

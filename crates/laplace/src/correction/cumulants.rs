@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use gmrf::sums::{add_weighted_cubes, sum_at};
 
+use super::nearby;
 use super::one_loop::{OneLoop, Room, VarianceTerms};
 use crate::error::LaplaceError;
 use crate::model::LatentGaussianModel;
@@ -12,13 +13,10 @@ use crate::workspace::Workspace;
 
 /// Operations up to which the exact sums are formed, some tenths of a second.
 pub(crate) const EXACT_WORK: f64 = 4e8;
-/// Neighbouring rows looked at for each row of a large model.
-const NEIGHBOURS: usize = 64;
 /// Rows whose covariances are solved for together.
 const BLOCK: usize = 16;
-/// Blocks that one thread works on, and rows or nodes where only neighbours are looked at.
+/// Blocks that one thread works on.
 const PIECE: usize = 8;
-const NEARBY: usize = 1024;
 
 /// Operations of the exact sums.
 pub(super) fn exact_work(model: &LatentGaussianModel) -> f64 {
@@ -48,7 +46,7 @@ impl ThirdCumulants {
         if exact_work(model) <= EXACT_WORK {
             Self::exact(model, workspace)
         } else {
-            Ok(Self::of_neighbours(model, workspace))
+            Ok(nearby::third_cumulants(model, workspace))
         }
     }
 
@@ -116,40 +114,6 @@ impl ThirdCumulants {
         out.pairs = workspace.third.iter().zip(&out.predictors).map(|(third, kappa)| third * kappa).sum();
         Ok(out)
     }
-
-    /// Sums over rows whose nodes are neighbours in the pattern of `H`; every covariance they need is selected.
-    pub(super) fn of_neighbours(model: &LatentGaussianModel, workspace: &Workspace) -> Self {
-        let mut out = Self::zero(model.nodes(), model.rows());
-        out.exact = false;
-        let rows = RowsOfNodes::new(model);
-        let covariances = Selected { model, workspace };
-        let of_rows = |range: Range<usize>| {
-            let (mut near, mut pairs, mut kappas) = (Vec::new(), 0.0, Vec::with_capacity(range.len()));
-            for i in range {
-                rows.neighbours(i, &mut near);
-                let kappa: f64 = near.iter().map(|&k| workspace.third[k] * covariances.of_rows(i, k).powi(3)).sum();
-                pairs += workspace.third[i] * kappa;
-                kappas.push(kappa);
-            }
-            (kappas, pairs)
-        };
-        let of_nodes = |range: Range<usize>| {
-            let (mut near, mut kappas) = (Vec::new(), Vec::with_capacity(range.len()));
-            for j in range {
-                rows.near_node(j, &mut near);
-                kappas.push(near.iter().map(|&k| workspace.third[k] * covariances.with_row(j, k).powi(3)).sum());
-            }
-            kappas
-        };
-        let joined = |mut left: Vec<f64>, right: Vec<f64>| {
-            left.extend(right);
-            left
-        };
-        let both = |left: (Vec<f64>, f64), right: (Vec<f64>, f64)| (joined(left.0, right.0), left.1 + right.1);
-        (out.predictors, out.pairs) = workspace.parallelism.halves(0..model.rows(), NEARBY, &of_rows, &both);
-        out.nodes = workspace.parallelism.halves(0..model.nodes(), NEARBY, &of_nodes, &joined);
-        out
-    }
 }
 
 impl ThirdCumulants {
@@ -175,81 +139,5 @@ impl ThirdCumulants {
             *mean = if *variance > 0.0 { *mean / variance.sqrt() } else { 0.0 };
         }
         Ok(means)
-    }
-}
-
-/// Covariances from the selected entries; one beyond the factor's pattern counts as zero.
-#[derive(Clone, Copy)]
-struct Selected<'a> {
-    model: &'a LatentGaussianModel,
-    workspace: &'a Workspace,
-}
-
-impl Selected<'_> {
-    fn of_nodes(self, i: usize, j: usize) -> f64 {
-        // most are on the pattern of H, whose columns are short
-        match self.model.symbolic().pattern().position(i, j) {
-            Some(place) => self.workspace.inverse.values()[place],
-            None => self.workspace.inverse.entry(i, j).unwrap_or(0.0),
-        }
-    }
-
-    /// `(ΣAᵀ)_jk`.
-    fn with_row(self, j: usize, k: usize) -> f64 {
-        let (nodes, values) = self.workspace.design.row(k);
-        nodes.iter().zip(values).map(|(&l, a)| a * self.of_nodes(j, l)).sum()
-    }
-
-    /// `S_ik`.
-    fn of_rows(self, i: usize, k: usize) -> f64 {
-        let (nodes, values) = self.workspace.design.row(i);
-        nodes.iter().zip(values).map(|(&j, a)| a * self.with_row(j, k)).sum()
-    }
-}
-
-/// For each node the rows that it belongs to most closely, and each row's closest node.
-struct RowsOfNodes {
-    main: Vec<usize>,
-    rows: Vec<Vec<usize>>,
-    neighbours: Vec<Vec<usize>>,
-}
-
-impl RowsOfNodes {
-    fn new(model: &LatentGaussianModel) -> Self {
-        let n = model.nodes();
-        let mut count = vec![0usize; n];
-        for i in 0..model.rows() {
-            model.design().row(i).0.iter().for_each(|&j| count[j] += 1);
-        }
-        let (mut main, mut rows) = (Vec::with_capacity(model.rows()), vec![Vec::new(); n]);
-        for i in 0..model.rows() {
-            let node = model.design().row(i).0.iter().copied().min_by_key(|&j| count[j]).unwrap_or(0);
-            main.push(node);
-            rows[node].push(i);
-        }
-        let mut neighbours = vec![Vec::new(); n];
-        for (i, j) in model.symbolic().pattern().entries().filter(|(i, j)| i != j) {
-            // a dense node, such as a fixed effect, is no one's close neighbour
-            if neighbours[i].len() < NEIGHBOURS && neighbours[j].len() < NEIGHBOURS {
-                neighbours[i].push(j);
-                neighbours[j].push(i);
-            }
-        }
-        Self { main, rows, neighbours }
-    }
-
-    fn neighbours(&self, row: usize, out: &mut Vec<usize>) {
-        self.near_node(self.main[row], out);
-        if !out.contains(&row) {
-            out.push(row);
-        }
-    }
-
-    fn near_node(&self, node: usize, out: &mut Vec<usize>) {
-        out.clear();
-        for near in std::iter::once(&node).chain(&self.neighbours[node]) {
-            let room = NEIGHBOURS.saturating_sub(out.len());
-            out.extend(self.rows[*near].iter().take(room));
-        }
     }
 }

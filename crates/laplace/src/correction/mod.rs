@@ -2,7 +2,9 @@
 
 mod conditional;
 mod cumulants;
+mod groups;
 mod moments;
+mod nearby;
 mod one_loop;
 mod profile;
 

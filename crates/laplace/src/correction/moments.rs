@@ -5,6 +5,7 @@
 //! `log Z ≈ Laplace + ⅛ Σ ℓ⁗_m v_m² + ½ gᵀw + (1/12) Σ_mk ℓ‴_m ℓ‴_k S³_mk`.
 
 use super::cumulants::ThirdCumulants;
+use super::nearby;
 use super::one_loop::{self, VarianceTerms};
 use crate::approximation::Approximation;
 use crate::error::LaplaceError;
@@ -169,7 +170,7 @@ impl Moments {
         workspace.inverse.fill_variances(&mut variances)?;
         let complete = match correction {
             Correction::Complete if curved => Some(ThirdCumulants::compute(model, workspace)?),
-            Correction::Nearby if curved => Some(ThirdCumulants::of_neighbours(model, workspace)),
+            Correction::Nearby if curved => Some(nearby::third_cumulants(model, workspace)),
             _ => None,
         };
         let complete = complete.map(|sums| standardised(model, &sums, workspace, &variances)).transpose()?;
