@@ -94,9 +94,42 @@ impl<const B: usize> WithSimd for SumAt<'_, B> {
     }
 }
 
+/// Factors of one product of mantissas, each below 2: its exponent stays below the largest.
+const PRODUCT: usize = 512;
+
+/// `Σ log x` of positive normal numbers, NaN if there are others: mantissas multiplied, exponents added up. Its error is below
+/// `512 · 1.1e-16` for each product of 512.
+pub fn sum_of_logarithms(x: &[f64]) -> f64 {
+    const MANTISSA: u64 = (1 << 52) - 1;
+    const ONE: u64 = 1023 << 52;
+    let (mut logarithms, mut exponents) = (0.0, 0_i64);
+    for some in x.chunks(PRODUCT) {
+        let mut product = 1.0;
+        for x in some {
+            if !x.is_normal() || *x < 0.0 {
+                return f64::NAN;
+            }
+            product *= f64::from_bits(x.to_bits() & MANTISSA | ONE);
+            exponents += (x.to_bits() >> 52) as i64 - 1023;
+        }
+        logarithms += product.ln();
+    }
+    logarithms + exponents as f64 * std::f64::consts::LN_2
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{add_product_with_sum, add_weighted_cubes, sum_at};
+    use super::{add_product_with_sum, add_weighted_cubes, sum_at, sum_of_logarithms};
+
+    #[test]
+    fn logarithms_of_many_sizes_are_summed() {
+        let x: Vec<f64> = (0..3000).map(|k| (0.7 * f64::from(k % 977) - 340.0).exp() * 1.7).collect();
+        let expected: f64 = x.iter().map(|x| x.ln()).sum();
+        // six products of 512, and 3000 logarithms of size 340 rounded
+        assert!((sum_of_logarithms(&x) - expected).abs() < 1e-9, "{} {expected}", sum_of_logarithms(&x));
+        assert!(sum_of_logarithms(&[1.0, f64::NAN]).is_nan() && sum_of_logarithms(&[0.0]).is_nan());
+        assert_eq!(sum_of_logarithms(&[]), 0.0);
+    }
 
     #[test]
     fn columns_at_places_are_weighed_and_summed() {

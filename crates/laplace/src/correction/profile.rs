@@ -7,6 +7,9 @@
 
 use std::ops::Range;
 
+use gmrf::elementary::exp_in_place;
+use gmrf::sums::sum_of_logarithms;
+
 use crate::approximation::{Approximation, OwnerThetas};
 use crate::error::LaplaceError;
 use crate::likelihood::{Derivatives, Likelihood, Order};
@@ -43,7 +46,8 @@ impl Approximation {
         if sd == 0.0 {
             return Ok((sd, logs));
         }
-        let mut moved = vec![0.0; model.rows()];
+        let most = owners.observations.iter().map(|theta| theta.len()).max();
+        let (mut moved, mut room) = (vec![0.0; model.rows()], Room::new(most.unwrap_or(0)));
         workspace.design.multiply(&column, &mut moved);
         for (k, observations) in model.observations().iter().enumerate() {
             let rows = model.observation_rows(k);
@@ -55,21 +59,45 @@ impl Approximation {
             let mut row = 0;
             while row < slopes.len() {
                 let start = row;
-                while row < slopes.len() && moves(row) {
+                while row < slopes.len() && row - start < PIECE && moves(row) {
                     row += 1;
                 }
                 if start < row {
                     let block = Block { workspace, first: rows.start, rows: start..row, slopes: &slopes };
-                    block.add(observations.likelihood.as_ref(), &owners.observations[k], ts, &mut logs)?;
+                    let likelihood = observations.likelihood.as_ref();
+                    block.add((likelihood, &owners.observations[k]), ts, &mut room, &mut logs)?;
+                } else {
+                    row += 1;
                 }
-                row += 1;
             }
         }
         Ok((sd, logs))
     }
 }
 
-/// Neighbouring rows that a node moves.
+/// Rows that are worked on together: what is known of them stays near the core for all values.
+const PIECE: usize = 512;
+
+/// Buffers for the rows of one piece.
+struct Room {
+    out: Derivatives,
+    eta: Vec<f64>,
+    /// `log p(y|η*)`.
+    here: Vec<f64>,
+    /// Standard deviations of what is left of the predictors.
+    rest: Vec<f64>,
+    terms: Vec<f64>,
+    sums: Vec<f64>,
+}
+
+impl Room {
+    fn new(hyperparameters: usize) -> Self {
+        let [eta, here, rest, terms, sums] = std::array::from_fn(|_| vec![0.0; PIECE]);
+        Self { out: Derivatives::zeros(PIECE, hyperparameters), eta, here, rest, terms, sums }
+    }
+}
+
+/// Neighbouring rows that a node moves, [`PIECE`] at most.
 struct Block<'a> {
     workspace: &'a Workspace,
     /// The first row of the likelihood among all rows.
@@ -82,34 +110,43 @@ impl Block<'_> {
     /// Adds the rows' terms at every value.
     fn add(
         &self,
-        likelihood: &dyn Likelihood,
-        theta: &[f64],
+        (likelihood, theta): (&dyn Likelihood, &[f64]),
         ts: &[f64],
+        room: &mut Room,
         logs: &mut [f64],
     ) -> Result<(), LaplaceError> {
         let length = self.rows.len();
-        let mut out = Derivatives::zeros(length, theta.len());
-        let (mut eta, mut sums, mut here) = (vec![0.0; length], vec![0.0; length], vec![0.0; length]);
         let all = self.first + self.rows.start..self.first + self.rows.end;
         let modes = &self.workspace.eta[all.clone()];
-        likelihood.evaluate(theta, self.rows.clone(), modes, Order::Value, &mut out)?;
-        here.copy_from_slice(&out.value);
         let (first, second) = (&self.workspace.first[all.clone()], &self.workspace.second[all.clone()]);
-        let variances = &self.workspace.predictor_variance[all];
-        let slopes = &self.slopes[self.rows.clone()];
+        let (variances, slopes) = (&self.workspace.predictor_variance[all], &self.slopes[self.rows.clone()]);
+        let Room { out, eta, here, rest, terms, sums } = room;
+        let (eta, rest, terms, sums) =
+            (&mut eta[..length], &mut rest[..length], &mut terms[..length], &mut sums[..length]);
+        likelihood.evaluate(theta, self.rows.clone(), modes, Order::Value, out)?;
+        here[..length].copy_from_slice(&out.value[..length]);
+        for r in 0..length {
+            rest[r] = (variances[r] - slopes[r] * slopes[r]).max(0.0).sqrt();
+        }
         for (log, t) in logs.iter_mut().zip(ts) {
             sums.fill(0.0);
             for (z, weight) in RULE {
-                let by = |r: usize| slopes[r] * t + (variances[r] - slopes[r] * slopes[r]).max(0.0).sqrt() * z;
-                (0..length).for_each(|r| eta[r] = modes[r] + by(r));
-                likelihood.evaluate(theta, self.rows.clone(), &eta, Order::Value, &mut out)?;
                 for r in 0..length {
-                    let moved = by(r);
-                    let site = first[r] * moved + 0.5 * second[r] * moved * moved;
-                    sums[r] += weight * (out.value[r] - here[r] - site).exp();
+                    eta[r] = modes[r] + (slopes[r] * t + rest[r] * z);
+                }
+                likelihood.evaluate(theta, self.rows.clone(), eta, Order::Value, out)?;
+                for r in 0..length {
+                    let moved = slopes[r] * t + rest[r] * z;
+                    terms[r] = out.value[r] - here[r] - (first[r] * moved + 0.5 * second[r] * moved * moved);
+                }
+                exp_in_place(terms);
+                for r in 0..length {
+                    sums[r] += weight * terms[r];
                 }
             }
-            *log += sums.iter().map(|sum| sum.ln()).sum::<f64>();
+            let sum = sum_of_logarithms(sums);
+            // a row without density there, or one too small for a normal number
+            *log += if sum.is_nan() { sums.iter().map(|sum| sum.ln()).sum() } else { sum };
         }
         Ok(())
     }
