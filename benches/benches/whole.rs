@@ -59,14 +59,17 @@ fn growth(measured: &[(&str, String)]) {
         |line: &str, column: usize| line.split_whitespace().nth(column).and_then(|word| word.parse::<f64>().ok());
     for pair in measured.windows(2).filter(|pair| !kind(pair[0].0).is_empty() && kind(pair[0].0) == kind(pair[1].0)) {
         let ratio = |column: usize| Some(number(&pair[1].1, column)? / number(&pair[0].1, column)?);
-        let (Some(nodes), Some(time), Some(evaluations)) = (ratio(1), ratio(4), ratio(9)) else { continue };
-        let memory = ratio(12).map_or(f64::NAN, |memory| memory.ln() / nodes.ln());
+        let (Some(nodes), Some(rows)) = (ratio(1), ratio(2)) else { continue };
+        let (Some(time), Some(evaluations)) = (ratio(4), ratio(9)) else { continue };
+        // more rows on the same nodes are growth too
+        let size = nodes.max(rows);
+        let memory = ratio(12).map_or(f64::NAN, |memory| memory.ln() / size.ln());
         println!(
             "{} to {}: time n^{:.2}, an evaluation n^{:.2}, memory n^{memory:.2} (a plane's factor is n^1.5, a space's n^2)",
             pair[0].0,
             pair[1].0,
-            time.ln() / nodes.ln(),
-            (time / evaluations).ln() / nodes.ln()
+            time.ln() / size.ln(),
+            (time / evaluations).ln() / size.ln()
         );
     }
 }
