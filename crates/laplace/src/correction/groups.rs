@@ -88,9 +88,9 @@ impl<'a> Groups<'a> {
         &self.members[self.starts[group]..self.starts[group + 1]]
     }
 
-    /// Those of all groups, one after the other.
-    pub(super) fn all_members(&self) -> &[u32] {
-        &self.members
+    /// The groups whose main node this is; one on no nodes has none.
+    pub(super) fn of_main(&self, node: usize) -> impl Iterator<Item = usize> {
+        self.of_node[node].iter().map(|&g| g as usize).filter(move |&g| self.main[g] == node)
     }
 
     pub(super) fn has_tensor(&self, group: usize) -> bool {
@@ -119,6 +119,17 @@ impl<'a> Groups<'a> {
     /// The groups around a node; all that hold it if it is dense.
     pub(super) fn near_node(&self, node: usize, out: &mut Vec<Near>) {
         self.near(node, None, if self.dense[node] { usize::MAX } else { NEIGHBOURS }, out);
+    }
+
+    /// The groups around a node that is not dense, if those whose main node it is are looked at with all of their rows.
+    pub(super) fn near_all_of(&self, main: usize, out: &mut Vec<Near>) -> bool {
+        if self.dense[main] || self.of_node[main].len() < 2 {
+            return false;
+        }
+        self.near_node(main, out);
+        let full = |near: &Near| self.has_tensor(near.group) || near.members == self.members(near.group).len();
+        // they come first
+        out.len() >= self.of_node[main].len() && out[..self.of_node[main].len()].iter().all(full)
     }
 
     fn near(&self, node: usize, own: Option<usize>, mut room: usize, out: &mut Vec<Near>) {

@@ -37,17 +37,18 @@ pub(super) fn third_cumulants(model: &LatentGaussianModel, workspace: &mut Works
     let sums = Sums { model, workspace, groups: &groups, weights: &weights, tensors: &tensors };
     let of_groups = |range: Range<usize>| {
         let (mut room, mut out) = (Room::default(), Vec::new());
-        range.for_each(|g| sums.of_group(g, &mut room, &mut out));
+        range.for_each(|j| sums.of_groups(j, &mut room, &mut out));
         out
     };
     let of_nodes = |range: Range<usize>| {
         let (mut near, mut u) = (Vec::new(), Vec::new());
         range.map(|j| sums.of_node(j, &mut near, &mut u)).collect()
     };
-    let by_group = workspace.parallelism.halves(0..groups.len(), PIECE, &of_groups, &joined);
+    let by_node = workspace.parallelism.halves(0..model.nodes(), PIECE, &of_groups, &joined);
     let nodes = workspace.parallelism.halves(0..model.nodes(), PIECE, &of_nodes, &joined);
-    let mut kinds = vec![0.0; by_group.len()];
-    groups.all_members().iter().zip(by_group).for_each(|(&kind, kappa)| kinds[kind as usize] = kappa);
+    let mut kinds = vec![0.0; weights.len()];
+    let members = (0..model.nodes()).flat_map(|j| groups.of_main(j)).flat_map(|g| groups.members(g));
+    members.zip(by_node).for_each(|(&kind, kappa)| kinds[kind as usize] = kappa);
     let predictors: Vec<f64> = (0..model.rows()).map(|i| kinds[workspace.design.kind(i)]).collect();
     let pairs = workspace.third.iter().zip(&predictors).map(|(third, kappa)| third * kappa).sum();
     ThirdCumulants { nodes, predictors, pairs, exact: false, variances: None }
@@ -75,6 +76,10 @@ struct Room {
     near: Vec<Near>,
     /// The covariances of the nodes of every group nearby with those of the group at hand, one block after the other.
     blocks: Vec<f64>,
+    /// The nodes of all groups around a main node and their covariances, where these are shared, and the places of some among them.
+    union: Vec<usize>,
+    shared: Vec<f64>,
+    places: Vec<usize>,
     tensor: Vec<f64>,
     work: Vec<f64>,
     u: Vec<[f64; 1]>,
@@ -91,19 +96,63 @@ struct Sums<'a> {
 }
 
 impl Sums<'_> {
+    /// Appends the third cumulants of the rows of every group whose main node this is.
+    fn of_groups(self, main: usize, room: &mut Room, out: &mut Vec<f64>) {
+        room.shared.clear();
+        if self.groups.near_all_of(main, &mut room.near) {
+            self.share(main, room);
+        }
+        for group in self.groups.of_main(main) {
+            self.of_group(group, room, out);
+        }
+    }
+
+    /// Keeps the covariances of all nodes of the groups around a main node, where groups on it would look for more of them one by one.
+    fn share(self, main: usize, room: &mut Room) {
+        let nodes = |group: usize| self.groups.nodes(group);
+        room.union.clear();
+        room.union.extend(room.near.iter().flat_map(|near| nodes(near.group)));
+        let around = room.union.len();
+        room.union.sort_unstable();
+        room.union.dedup();
+        let own: usize = self.groups.of_main(main).map(|group| nodes(group).len()).sum();
+        let count = room.union.len();
+        if count * count >= own * around {
+            return;
+        }
+        room.shared.resize(count * count, 0.0);
+        for (a, &i) in room.union.iter().enumerate() {
+            for (b, &j) in room.union[..=a].iter().enumerate() {
+                let covariance = self.covariance(i, j);
+                (room.shared[a * count + b], room.shared[b * count + a]) = (covariance, covariance);
+            }
+        }
+    }
+
+    /// The covariances of the nodes of all groups nearby with these.
+    fn fill_blocks(self, group: usize, room: &mut Room) {
+        let nodes = self.groups.nodes(group);
+        room.blocks.clear();
+        if room.shared.is_empty() {
+            self.groups.near_group(group, &mut room.near);
+            for &j in room.near.iter().flat_map(|near| self.groups.nodes(near.group)) {
+                room.blocks.extend(nodes.iter().map(|&l| self.covariance(j, l)));
+            }
+            return;
+        }
+        let place = |node: &usize| room.union.partition_point(|other| other < node);
+        room.places.clear();
+        room.places.extend(nodes.iter().map(place));
+        for j in room.near.iter().flat_map(|near| self.groups.nodes(near.group)) {
+            let row = &room.shared[place(j) * room.union.len()..][..room.union.len()];
+            room.blocks.extend(room.places.iter().map(|&l| row[l]));
+        }
+    }
+
     /// Appends the third cumulant of every row of a group.
     fn of_group(self, group: usize, room: &mut Room, out: &mut Vec<f64>) {
         let (nodes, members) = (self.groups.nodes(group), self.groups.members(group));
-        if nodes.is_empty() {
-            return out.resize(out.len() + members.len(), 0.0);
-        }
-        self.groups.near_group(group, &mut room.near);
-        room.blocks.clear();
-        for near in &room.near {
-            for &j in self.groups.nodes(near.group) {
-                room.blocks.extend(nodes.iter().map(|&l| self.covariance(j, l)));
-            }
-        }
+        self.fill_blocks(group, room);
         if self.groups.has_tensor(group) {
             self.fill_tensor(nodes.len(), room);
             let mut x = vec![[0.0; LANES]; nodes.len()];
