@@ -49,6 +49,9 @@ fn times<const L: usize>(left: &[f64; L], right: &[f64; L]) -> [f64; L] {
 }
 
 /// `Σ_abc T_abc x_ar x_br x_cr` over all `a`, `b` and `c`, for each of the `L` vectors side by side in `x`.
+///
+/// # Panics
+/// If the tensor is shorter than the [`length`] that the vectors ask for.
 pub fn forms<const L: usize>(tensor: &[f64], x: &[[f64; L]]) -> [f64; L] {
     Arch::new().dispatch(Forms { tensor, x })
 }
@@ -91,6 +94,9 @@ impl<const L: usize> WithSimd for Forms<'_, L> {
 }
 
 /// `out_abc += Σ_ijk T_ijk B_ia B_jb B_kc`: the tensor in other coordinates, `B` row by row of this `width`; `room` is overwritten.
+///
+/// # Panics
+/// If one of the tensors is shorter than the [`length`] that the rows or the width ask for.
 pub fn add_transformed(tensor: &[f64], matrix: &[f64], width: usize, room: &mut Vec<f64>, out: &mut [f64]) {
     let rows = matrix.len() / width.max(1);
     let pairs = rows * (rows + 1) / 2 * width;

@@ -132,16 +132,16 @@ impl<'a> Groups<'a> {
         out.len() >= self.of_node[main].len() && out[..self.of_node[main].len()].iter().all(full)
     }
 
+    /// The groups around a node, `own` first, while there is room for their rows.
     fn near(&self, node: usize, own: Option<usize>, mut room: usize, out: &mut Vec<Near>) {
         out.clear();
         let others = std::iter::once(node).chain(self.neighbours[node].iter().map(|&j| j as usize));
         let others = others.flat_map(|j| &self.of_node[j]).map(|&g| g as usize).filter(|&g| Some(g) != own);
         for group in own.into_iter().chain(others) {
-            let members = self.starts[group + 1] - self.starts[group];
-            let members = if self.has_tensor(group) { members.min(1) } else { members.min(room) };
             if room == 0 {
                 break;
             }
+            let members = if self.has_tensor(group) { 1 } else { self.members(group).len().min(room) };
             room -= members;
             out.push(Near { group, members });
         }
