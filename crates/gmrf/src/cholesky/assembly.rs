@@ -13,33 +13,34 @@ pub(crate) struct Assembly {
 }
 
 impl Assembly {
-    /// Of so many sources, each in the panel of its `owner`; `place` tells where in it, asked supernode by supernode, and within one in
-    /// the order of the sources; both are below [`MOST`]. Panel `s` starts at `panels[s]` among the values of `L`.
+    /// Of sources, each a row and a column of the factor, in the panel of the column's `owner`; `place` tells where in it, asked supernode
+    /// by supernode, and within one in the order of the sources; both are below [`MOST`]. Panel `s` starts at `panels[s]` among the
+    /// values of `L`.
     pub(super) fn new(
         panels: &[usize],
-        sources: usize,
-        owner: impl Fn(usize) -> usize,
-        mut place: impl FnMut(usize, usize) -> usize,
+        (sources, owner): (&[(u32, u32)], &[u32]),
+        mut place: impl FnMut(usize, usize, (u32, u32)) -> usize,
     ) -> Self {
         let mut starts = vec![0; panels.len() + 1];
-        (0..sources).for_each(|source| starts[owner(source) + 1] += 1);
+        sources.iter().for_each(|&(_, column)| starts[owner[column as usize] as usize + 1] += 1);
         for s in 0..panels.len() {
             starts[s + 1] += starts[s];
         }
         let mut next = starts.clone();
-        let mut entries = vec![(0, 0); sources];
-        for source in 0..sources {
-            let next = &mut next[owner(source)];
-            entries[*next].0 = source as u32;
+        let mut gathered = vec![(0, (0, 0)); sources.len()];
+        for (source, &entry) in sources.iter().enumerate() {
+            let next = &mut next[owner[entry.1 as usize] as usize];
+            gathered[*next] = (source as u32, entry);
             *next += 1;
         }
+        let mut entries = Vec::with_capacity(sources.len());
         for s in 0..panels.len() {
-            let own = &mut entries[starts[s]..starts[s + 1]];
-            own.iter_mut().for_each(|entry| entry.1 = place(s, entry.0 as usize) as u32);
+            let own = gathered[starts[s]..starts[s + 1]].iter();
+            entries.extend(own.map(|&(source, entry)| (source, place(s, source as usize, entry) as u32)));
             let length = panels.get(s + 1).map_or(usize::MAX, |end| end - panels[s]);
             if length >= 2 * LARGE {
                 // for their pieces, those of one place in the order of their sources
-                own.sort_unstable_by_key(|&(source, place)| (place, source));
+                entries[starts[s]..].sort_unstable_by_key(|&(source, place)| (place, source));
             }
         }
         Self { starts, entries }
@@ -90,13 +91,13 @@ mod tests {
     #[test]
     fn sources_are_added_up_in_their_panels() {
         // panels of 3 and 2 values; the last source adds to the place of the first
-        let places = [(1, 1), (0, 0), (0, 1), (1, 1)];
+        let (sources, owner) = ([(2, 1), (0, 0), (1, 1), (2, 1)], [0, 1]);
         let mut asked = Vec::new();
-        let place = |supernode: usize, source: usize| {
+        let place = |supernode: usize, source: usize, (row, column): (u32, u32)| {
             asked.push((supernode, source));
-            places[source].0
+            (row - column) as usize
         };
-        let assembly = Assembly::new(&[0, 3], places.len(), |source| places[source].1, place);
+        let assembly = Assembly::new(&[0, 3], (&sources, &owner), place);
         assert_eq!(asked, [(0, 1), (1, 0), (1, 2), (1, 3)]);
         let (values, extra) = ([1.0, 2.0, 3.0], [10.0]);
         let (mut first, mut second) = ([7.0; 3], [7.0; 2]);

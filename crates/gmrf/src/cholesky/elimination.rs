@@ -1,14 +1,63 @@
 //! Elimination tree, postorder and column counts of a symmetric pattern (Davis 2006, ch. 4).
 
-use std::borrow::Cow;
-
 use crate::ordering::Adjacency;
 
 /// No position; positions take 32 bits, as patterns guarantee, for half the memory to go through.
 pub(crate) const NONE: u32 = u32::MAX;
 
+/// The graph of a pattern in elimination order.
+pub(crate) struct OrderedGraph {
+    starts: Vec<usize>,
+    /// Where the later neighbours of each position start.
+    middles: Vec<usize>,
+    /// Of each position the neighbours before it, then those after it, as positions.
+    neighbours: Vec<u32>,
+}
+
+impl OrderedGraph {
+    fn new(adjacency: &Adjacency, order: &[usize]) -> Self {
+        let mut position = vec![NONE; adjacency.order()];
+        for (p, &node) in order.iter().enumerate() {
+            position[node] = p as u32;
+        }
+        let (mut starts, mut middles) = (Vec::with_capacity(order.len() + 1), Vec::with_capacity(order.len()));
+        let mut neighbours = vec![0; adjacency.len()];
+        let mut start = 0;
+        starts.push(start);
+        for (p, &node) in order.iter().enumerate() {
+            let own = adjacency.of(node);
+            let (mut front, mut back) = (start, start + own.len());
+            for &neighbour in own {
+                let q = position[neighbour as usize];
+                // no branch, which nothing could predict
+                let is_earlier = usize::from(q < p as u32);
+                neighbours[if is_earlier == 1 { front } else { back - 1 }] = q;
+                front += is_earlier;
+                back -= 1 - is_earlier;
+            }
+            start += own.len();
+            starts.push(start);
+            middles.push(front);
+        }
+        Self { starts, middles, neighbours }
+    }
+
+    fn order(&self) -> usize {
+        self.middles.len()
+    }
+
+    fn earlier(&self, p: usize) -> &[u32] {
+        &self.neighbours[self.starts[p]..self.middles[p]]
+    }
+
+    pub(crate) fn later(&self, p: usize) -> &[u32] {
+        &self.neighbours[self.middles[p]..self.starts[p + 1]]
+    }
+}
+
 /// The elimination tree of a pattern in elimination order.
 pub(crate) struct EliminationTree {
+    pub(crate) graph: OrderedGraph,
     /// The parent of each position, `NONE` at a root.
     pub(crate) parent: Vec<u32>,
     /// Entries in each column of the factor, diagonal included.
@@ -20,22 +69,22 @@ pub(crate) struct EliminationTree {
 impl EliminationTree {
     /// The tree under `order`. Cost nearly linear in the entries of the matrix.
     pub(crate) fn new(adjacency: &Adjacency, order: &[usize]) -> Self {
-        let graph = in_order(adjacency, order);
+        let graph = OrderedGraph::new(adjacency, order);
         let parent = parents(&graph);
-        Self::counted(&graph, parent)
+        Self::counted(graph, parent)
     }
 
     /// The tree under `order`, unless its operations are seen to be more than `limit` before its columns are counted.
     pub(crate) fn within(adjacency: &Adjacency, order: &[usize], limit: f64) -> Option<Self> {
-        let graph = in_order(adjacency, order);
+        let graph = OrderedGraph::new(adjacency, order);
         let parent = parents(&graph);
-        (least_operations(&graph, &parent) <= limit).then(|| Self::counted(&graph, parent))
+        (least_operations(&graph, &parent) <= limit).then(|| Self::counted(graph, parent))
     }
 
-    fn counted(graph: &Adjacency, parent: Vec<u32>) -> Self {
+    fn counted(graph: OrderedGraph, parent: Vec<u32>) -> Self {
         let postorder = postorder(&parent);
-        let column_counts = column_counts(graph, &parent, &postorder);
-        Self { parent, column_counts, postorder }
+        let column_counts = column_counts(&graph, &parent, &postorder);
+        Self { graph, parent, column_counts, postorder }
     }
 
     /// `Σⱼ c_j²` over the columns of the factor, `c_j` its entries: the operations of the factorisation.
@@ -44,22 +93,16 @@ impl EliminationTree {
     }
 }
 
-/// The neighbours of the node at each position, as positions: read in that order, several times.
-fn in_order<'a>(adjacency: &'a Adjacency, order: &[usize]) -> Cow<'a, Adjacency> {
-    let natural = order.iter().enumerate().all(|(p, &node)| p == node);
-    if natural { Cow::Borrowed(adjacency) } else { Cow::Owned(adjacency.restricted(order)) }
-}
-
 /// No factor takes fewer operations: a row of it holds the path from each neighbour up the tree, and the squares of columns are least
 /// where all have the same length.
-fn least_operations(graph: &Adjacency, parent: &[u32]) -> f64 {
+fn least_operations(graph: &OrderedGraph, parent: &[u32]) -> f64 {
     let n = parent.len();
     let mut depth = vec![0u32; n];
     for j in (0..n).rev().filter(|&j| parent[j] != NONE) {
         depth[j] = depth[parent[j] as usize] + 1;
     }
     let longest = |row: usize| {
-        let before = graph.of(row).iter().filter(|&&j| (j as usize) < row);
+        let before = graph.earlier(row).iter();
         before.map(|&j| depth[j as usize] - depth[row]).max().unwrap_or(0)
     };
     let entries: f64 = (0..n).map(|row| f64::from(longest(row)) + 1.0).sum();
@@ -91,11 +134,11 @@ fn postorder(parent: &[u32]) -> Vec<u32> {
 }
 
 /// Liu's algorithm with path compression.
-fn parents(graph: &Adjacency) -> Vec<u32> {
+fn parents(graph: &OrderedGraph) -> Vec<u32> {
     let n = graph.order();
     let (mut parent, mut ancestor) = (vec![NONE; n], vec![NONE; n]);
     for row in 0..n {
-        for &neighbour in graph.of(row) {
+        for &neighbour in graph.earlier(row) {
             let mut j = neighbour;
             while (j as usize) < row {
                 let next = std::mem::replace(&mut ancestor[j as usize], row as u32);
@@ -110,7 +153,7 @@ fn parents(graph: &Adjacency) -> Vec<u32> {
 }
 
 /// Skeleton leaves and their least common ancestors (Gilbert, Ng and Peyton 1994).
-fn column_counts(graph: &Adjacency, parent: &[u32], postorder: &[u32]) -> Vec<u32> {
+fn column_counts(graph: &OrderedGraph, parent: &[u32], postorder: &[u32]) -> Vec<u32> {
     let n = parent.len();
     let mut first = vec![NONE; n];
     // counts may pass through negative values: they are differences until summed up the tree
@@ -130,7 +173,7 @@ fn column_counts(graph: &Adjacency, parent: &[u32], postorder: &[u32]) -> Vec<u3
         if up != NONE {
             counts[up as usize] -= 1;
         }
-        for &row in graph.of(j as usize).iter().filter(|&&row| row > j) {
+        for &row in graph.later(j as usize) {
             match leaves.leaf(row, j) {
                 Leaf::Inner => {}
                 Leaf::First => counts[j as usize] += 1,
@@ -197,7 +240,7 @@ impl Leaves<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Adjacency, EliminationTree, in_order, least_operations, parents};
+    use super::{Adjacency, EliminationTree, OrderedGraph, least_operations, parents};
 
     /// A ring whose nodes meet the tenth after them too, a pair apart, and a shuffle by a step prime to the number of nodes.
     fn ring() -> (Adjacency, Vec<usize>) {
@@ -235,7 +278,7 @@ mod tests {
         let (adjacency, shuffled) = ring();
         for order in [(0..110).collect(), shuffled] {
             let operations = EliminationTree::new(&adjacency, &order).operations();
-            let graph = in_order(&adjacency, &order);
+            let graph = OrderedGraph::new(&adjacency, &order);
             let least = least_operations(&graph, &parents(&graph));
             // a bound worth having: half of the operations and more
             assert!(least <= operations && least > 0.5 * operations, "{least} of {operations}");

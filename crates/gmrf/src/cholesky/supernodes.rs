@@ -1,7 +1,8 @@
 //! Supernodes: columns of the factor with one row structure, and the order in which their tree is walked.
 
-use super::elimination::{self, EliminationTree};
-use crate::ordering::Adjacency;
+use std::cmp::Reverse;
+
+use super::elimination::{self, EliminationTree, OrderedGraph};
 
 const NONE: usize = usize::MAX;
 
@@ -81,8 +82,10 @@ pub(crate) fn partition(tree: &EliminationTree, is_multiplier: impl Fn(usize) ->
             work[parent(s)] += work[s];
         }
     }
-    let mut kept: Vec<usize> = (0..count).filter(|&s| roots[s] == s).collect();
-    kept.sort_by(|&a, &b| work[b].total_cmp(&work[a]).then(a.cmp(&b)));
+    // the bits of numbers that are not negative stand in their order
+    let mut kept: Vec<_> = (0..count).filter(|&s| roots[s] == s).map(|s| (Reverse(work[s].to_bits()), s)).collect();
+    kept.sort_unstable();
+    let kept: Vec<usize> = kept.into_iter().map(|(_, s)| s).collect();
     let order = walk(count, &kept, parent);
     let of_root = group_by(count, &roots);
     let (mut columns, mut starts) = (Vec::with_capacity(tree.parent.len()), Vec::with_capacity(order.len()));
@@ -200,7 +203,7 @@ impl Groups {
         for s in (0..count).filter(|&s| !self.multiplier[s]) {
             sorted.clear();
             sorted.extend(children.of(s).iter().copied().filter(|&c| !self.multiplier[c]));
-            sorted.sort_by_key(|&c| (std::cmp::Reverse(self.width[c] + self.below[c]), c));
+            sorted.sort_by_key(|&c| (Reverse(self.width[c] + self.below[c]), c));
             for &child in sorted.iter().take(MOST_MERGED) {
                 let (width, below) = (self.width[s] + self.width[child], self.below[s]);
                 let apart = predicted_time(self.width[s], below) + predicted_time(self.width[child], self.below[child]);
@@ -231,14 +234,19 @@ const SMALL_PENALTY: f64 = 80.0;
 const MOVE: f64 = 1.5;
 const VISIT: f64 = 60.0;
 
-/// Rows below each supernode: those of its columns' entries and of its children, merged.
+/// Rows below each supernode: those of its columns' entries and of its children, merged. `columns[new]` is a position of `graph`, which
+/// stands after its descendants there too.
 pub(crate) fn row_structures(
     starts: &[usize],
-    adjacency: &Adjacency,
-    (order, position): (&[usize], &[usize]),
+    graph: &OrderedGraph,
+    columns: &[usize],
     is_multiplier: impl Fn(usize) -> bool,
 ) -> (Vec<Supernode>, Vec<u32>) {
-    let n = order.len();
+    let n = columns.len();
+    let mut position = vec![0; n];
+    for (new, &old) in columns.iter().enumerate() {
+        position[old] = new as u32;
+    }
     let end = |s: usize| starts.get(s + 1).copied().unwrap_or(n);
     let mut owner = vec![0; n];
     for s in 0..starts.len() {
@@ -255,9 +263,9 @@ pub(crate) fn row_structures(
                 rows.push(row);
             }
         };
-        for &node in &order[starts[s]..end(s)] {
-            for &neighbour in adjacency.of(node) {
-                add(position[neighbour as usize] as u32, &mut rows);
+        for &column in &columns[starts[s]..end(s)] {
+            for &later in graph.later(column) {
+                add(position[later as usize], &mut rows);
             }
         }
         let mut child = last_child[s];

@@ -113,34 +113,31 @@ impl SymbolicFactor {
         expect_length("constraints", pattern.order(), constraints.order())?;
         let adjacency = Adjacency::of_pattern(pattern);
         let order = elimination_order(&adjacency, constraints, ordering)?;
-        Self::analyze_ordered(pattern, constraints, (order, Some(adjacency)), limit)
+        Self::analyze_ordered(pattern, constraints, (order, Some(&adjacency)), limit)
     }
 
     /// `nodes` are the neighbours of the nodes alone, where they are known.
     fn analyze_ordered(
         pattern: &Arc<SparsityPattern>,
         constraints: &LinearConstraints,
-        (EliminationOrder { order, trailing, tree }, nodes): (EliminationOrder, Option<Adjacency>),
+        (EliminationOrder { order, trailing, tree }, nodes): (EliminationOrder, Option<&Adjacency>),
         limit: usize,
     ) -> Result<Arc<Self>, GmrfError> {
         check_support(constraints, &trailing)?;
         let kkt = Kkt { pattern, constraints, trailing: &trailing };
-        // without constraints there is nothing but nodes
-        let adjacency = match nodes {
-            Some(nodes) if constraints.is_empty() => nodes,
-            None if constraints.is_empty() => Adjacency::of_pattern(pattern),
-            _ => Adjacency::from_entries(order.len(), kkt.entries()),
-        };
         let n = pattern.order();
-        let Partition { columns, starts } = {
-            let tree = tree.unwrap_or_else(|| EliminationTree::new(&adjacency, &order));
-            check_memory(n, &tree.column_counts, limit)?;
-            partition(&tree, |p| order[p] >= n)
-        };
+        let tree = tree.unwrap_or_else(|| match nodes {
+            // without constraints there is nothing but nodes
+            Some(nodes) if constraints.is_empty() => EliminationTree::new(nodes, &order),
+            None if constraints.is_empty() => EliminationTree::new(&Adjacency::of_pattern(pattern), &order),
+            _ => EliminationTree::new(&Adjacency::from_entries(order.len(), kkt.entries()), &order),
+        });
+        check_memory(n, &tree.column_counts, limit)?;
+        let Partition { columns, starts } = partition(&tree, |p| order[p] >= n);
+        let (supernodes, rows) = row_structures(&starts, &tree.graph, &columns, |p| order[columns[p]] >= n);
+        drop(tree);
         let order: Vec<usize> = columns.into_iter().map(|p| order[p]).collect();
         let position = inverse(&order);
-        let (supernodes, rows) = row_structures(&starts, &adjacency, (&order, &position), |p| order[p] >= n);
-        drop(adjacency);
         let parents: Vec<usize> = supernodes.iter().map(|s| s.parent).collect();
         let children = group_by(supernodes.len(), &parents);
         let mut symbolic = Self {
@@ -256,16 +253,17 @@ impl SymbolicFactor {
         let n = pattern.order();
         let mut sources: Vec<(u32, u32)> = Vec::with_capacity(pattern.nnz());
         let place = |i: usize| self.position[i] as u32;
-        sources.extend(pattern.entries().map(|(i, j)| (place(i), place(j))));
+        let entry = |i: usize, j: usize| (place(i).max(place(j)), place(i).min(place(j)));
+        sources.extend(pattern.entries().map(|(i, j)| entry(i, j)));
         for k in 0..self.constraints.len() {
             let (columns, values) = self.constraints.row(k);
-            sources.extend(columns.iter().map(|&i| (place(n + k), place(i))));
+            sources.extend(columns.iter().map(|&i| entry(n + k, i)));
             self.constraint_values.extend_from_slice(values);
         }
         for &k in trailing {
             let (columns, values) = self.constraints.row(k);
             let start = sources.len() - pattern.nnz();
-            sources.extend(pairs(columns.len()).map(|(a, b)| (place(columns[a]), place(columns[b]))));
+            sources.extend(pairs(columns.len()).map(|(a, b)| entry(columns[a], columns[b])));
             self.trailing.push(TrailingConstraint {
                 diagonal: columns.iter().map(|&i| pattern.column_start(i)).collect(),
                 start,
@@ -279,33 +277,30 @@ impl SymbolicFactor {
         Ok(())
     }
 
-    /// Finds the panel of every source, entry `(p, q)` of the factor or `(q, p)`, and its place there.
+    /// Finds the panel of every source, a row and a column of the factor in its lower triangle, and its place there.
     fn assemble(&mut self, owner: &[u32], sources: &[(u32, u32)]) {
         let panels: Vec<usize> = self.supernodes.iter().map(|node| node.values_start).collect();
         let mut slots = vec![0; self.pattern.nnz()];
         // of the supernode at hand, the place of every row below
         let (mut local, mut at) = (vec![0u32; self.order.len()], usize::MAX);
-        let place = |s: usize, source: usize| {
+        let place = |s: usize, source: usize, (row, column): (u32, u32)| {
             let node = &self.supernodes[s];
             if s != at {
                 at = s;
                 let rows = self.rows_below(node).iter().enumerate();
                 rows.for_each(|(k, &row)| local[row as usize] = (node.width + k) as u32);
             }
-            let (p, q) = sources[source];
-            let (row, column) = (p.max(q) as usize, p.min(q) as usize);
-            let below = row >= node.first + node.width;
-            let row = if below { local[row] as usize } else { row - node.first };
-            let held = !below || self.rows_below(node).get(row.wrapping_sub(node.width)) == Some(&p.max(q));
+            let below = row as usize >= node.first + node.width;
+            let within = if below { local[row as usize] as usize } else { row as usize - node.first };
+            let held = !below || self.rows_below(node).get(within.wrapping_sub(node.width)) == Some(&row);
             assert!(held, "every entry lies in the factor's structure");
-            let place = (column - node.first) * node.height() + row;
+            let place = (column as usize - node.first) * node.height() + within;
             if let Some(slot) = slots.get_mut(source) {
                 *slot = node.values_start + place;
             }
             place
         };
-        let owner = |source: usize| owner[sources[source].0.min(sources[source].1) as usize] as usize;
-        self.assembly = Assembly::new(&panels, sources.len(), owner, place);
+        self.assembly = Assembly::new(&panels, (sources, owner), place);
         self.slots = slots;
     }
 

@@ -114,6 +114,8 @@ const WORTH_DISSECTING: f64 = 400.0;
 const IMPROVED: f64 = 0.95;
 /// Fewer nodes than this are dissected no better than minimum degree orders them.
 const LEAST_DISSECTED: usize = 500;
+/// Share of nodes that must be leaves, or become ones, for minimum degree without them to be worth a graph of its own.
+const LEAST_PEELED: f64 = 0.1;
 /// A band is worth looking for while the least possible work stays small: beyond it, the field has two dimensions.
 const BANDED: f64 = 400.0;
 /// Multiple of the work of the best order known from which the least of a band is out of reach, however loosely its levels hang together.
@@ -152,23 +154,25 @@ fn cheapest(adjacency: &Adjacency) -> Result<(Vec<usize>, EliminationTree), Gmrf
 
 /// Minimum degree; trees, whose leaves have least, need no search.
 fn least_degree(adjacency: &Adjacency) -> Result<Vec<usize>, GmrfError> {
-    peeled(adjacency, minimum_degree::minimum_degree)
+    peeled(adjacency, LEAST_PEELED, minimum_degree::minimum_degree)
 }
 
 /// Trees are eliminated from their leaves without fill; what is left is dissected.
 fn dissected(adjacency: &Adjacency) -> Result<Vec<usize>, GmrfError> {
-    peeled(adjacency, |core| {
+    peeled(adjacency, 0.0, |core| {
         nested_dissection::nested_dissection(core).map_or_else(|| minimum_degree::minimum_degree(core), Ok)
     })
 }
 
-/// Nodes of at most one neighbour, which have least degree, then the others in an order of their own.
+/// Nodes of at most one neighbour, which have least degree, then the others in an order of their own; all by `ordering` if those are less
+/// than a share `least` of the nodes.
 fn peeled(
     adjacency: &Adjacency,
+    least: f64,
     ordering: impl Fn(&Adjacency) -> Result<Vec<usize>, GmrfError>,
 ) -> Result<Vec<usize>, GmrfError> {
     let (mut order, core) = adjacency.peeled();
-    if order.is_empty() {
+    if order.is_empty() || (order.len() as f64) < least * adjacency.order() as f64 {
         return ordering(adjacency);
     }
     if !core.is_empty() {
