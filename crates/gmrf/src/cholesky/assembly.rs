@@ -1,5 +1,7 @@
 //! Which entries of the matrix go where in each panel: a panel is filled just before its elimination, while it is near the core.
 
+use std::ops::Range;
+
 use super::Parallelism;
 
 /// The entries of every supernode's panel. Their sources are the values of the precision in pattern order, then what the
@@ -13,35 +15,40 @@ pub(crate) struct Assembly {
 }
 
 impl Assembly {
-    /// Of sources, each a row and a column of the factor, in the panel of the column's `owner`; `place` tells where in it, asked supernode
-    /// by supernode, and within one in the order of the sources; both are below [`MOST`]. Panel `s` starts at `panels[s]` among the
-    /// values of `L`.
+    /// Of `sources`, each a row and a column of the factor in its lower triangle, `order` columns in all; `panels` gives the columns and
+    /// the length of each panel. `place` tells where in it a source belongs, asked column by column, and within one in the order of the
+    /// sources; sources and places are below [`MOST`].
     pub(super) fn new(
-        panels: &[usize],
-        (sources, owner): (&[(u32, u32)], &[u32]),
-        mut place: impl FnMut(usize, usize, (u32, u32)) -> usize,
+        panels: impl Iterator<Item = (Range<usize>, usize)>,
+        order: usize,
+        sources: impl Iterator<Item = (usize, usize)> + Clone,
+        mut place: impl FnMut(usize, usize, (usize, usize)) -> usize,
     ) -> Self {
-        let mut starts = vec![0; panels.len() + 1];
-        sources.iter().for_each(|&(_, column)| starts[owner[column as usize] as usize + 1] += 1);
-        for s in 0..panels.len() {
-            starts[s + 1] += starts[s];
+        // the start of each column, moved on to its end as the column fills
+        let mut next = vec![0; order + 1];
+        sources.clone().for_each(|(_, column)| next[column + 1] += 1);
+        for column in 0..order {
+            next[column + 1] += next[column];
         }
-        let mut next = starts.clone();
-        let mut gathered = vec![(0, (0, 0)); sources.len()];
-        for (source, &entry) in sources.iter().enumerate() {
-            let next = &mut next[owner[entry.1 as usize] as usize];
-            gathered[*next] = (source as u32, entry);
-            *next += 1;
-        }
-        let mut entries = Vec::with_capacity(sources.len());
-        for s in 0..panels.len() {
-            let own = gathered[starts[s]..starts[s + 1]].iter();
-            entries.extend(own.map(|&(source, entry)| (source, place(s, source as usize, entry) as u32)));
-            let length = panels.get(s + 1).map_or(usize::MAX, |end| end - panels[s]);
+        let mut entries = vec![(0, 0); next[order]];
+        sources.enumerate().for_each(|(source, (row, column))| {
+            entries[next[column]] = (source as u32, row as u32);
+            next[column] += 1;
+        });
+        let (mut starts, mut at) = (vec![0], 0);
+        for (s, (columns, length)) in panels.enumerate() {
+            let start = at;
+            for column in columns {
+                for (source, row) in &mut entries[at..next[column]] {
+                    *row = place(s, *source as usize, (*row as usize, column)) as u32;
+                }
+                at = next[column];
+            }
             if length >= 2 * LARGE {
                 // for their pieces, those of one place in the order of their sources
-                entries[starts[s]..].sort_unstable_by_key(|&(source, place)| (place, source));
+                entries[start..at].sort_unstable_by_key(|&(source, place)| (place, source));
             }
+            starts.push(at);
         }
         Self { starts, entries }
     }
@@ -91,13 +98,13 @@ mod tests {
     #[test]
     fn sources_are_added_up_in_their_panels() {
         // panels of 3 and 2 values; the last source adds to the place of the first
-        let (sources, owner) = ([(2, 1), (0, 0), (1, 1), (2, 1)], [0, 1]);
+        let sources = [(2, 1), (0, 0), (1, 1), (2, 1)];
         let mut asked = Vec::new();
-        let place = |supernode: usize, source: usize, (row, column): (u32, u32)| {
+        let place = |supernode: usize, source: usize, (row, column): (usize, usize)| {
             asked.push((supernode, source));
-            (row - column) as usize
+            row - column
         };
-        let assembly = Assembly::new(&[0, 3], (&sources, &owner), place);
+        let assembly = Assembly::new([(0..1, 3), (1..2, 2)].into_iter(), 2, sources.into_iter(), place);
         assert_eq!(asked, [(0, 1), (1, 0), (1, 2), (1, 3)]);
         let (values, extra) = ([1.0, 2.0, 3.0], [10.0]);
         let (mut first, mut second) = ([7.0; 3], [7.0; 2]);

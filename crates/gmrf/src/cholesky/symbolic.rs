@@ -161,7 +161,7 @@ impl SymbolicFactor {
             log_det_constraints: log_det_gram(constraints)?,
         };
         symbolic.lay_out();
-        symbolic.find_slots(&trailing)?;
+        symbolic.find_slots(&kkt)?;
         Ok(Arc::new(symbolic))
     }
 
@@ -244,63 +244,58 @@ impl SymbolicFactor {
         }
     }
 
-    fn find_slots(&mut self, trailing: &[usize]) -> Result<(), GmrfError> {
-        let mut owner = vec![0u32; self.order.len()];
-        for (s, node) in self.supernodes.iter().enumerate() {
-            owner[node.first..node.first + node.width].fill(s as u32);
-        }
-        let pattern = self.pattern.clone();
-        let n = pattern.order();
-        let mut sources: Vec<(u32, u32)> = Vec::with_capacity(pattern.nnz());
-        let place = |i: usize| self.position[i] as u32;
-        let entry = |i: usize, j: usize| (place(i).max(place(j)), place(i).min(place(j)));
-        sources.extend(pattern.entries().map(|(i, j)| entry(i, j)));
-        for k in 0..self.constraints.len() {
-            let (columns, values) = self.constraints.row(k);
-            sources.extend(columns.iter().map(|&i| entry(n + k, i)));
+    fn find_slots(&mut self, kkt: &Kkt<'_>) -> Result<(), GmrfError> {
+        let (n, stored) = (self.pattern.order(), self.pattern.nnz());
+        let mut sources = stored;
+        for k in 0..kkt.constraints.len() {
+            let (columns, values) = kkt.constraints.row(k);
             self.constraint_values.extend_from_slice(values);
+            sources += columns.len();
         }
-        for &k in trailing {
-            let (columns, values) = self.constraints.row(k);
-            let start = sources.len() - pattern.nnz();
-            sources.extend(pairs(columns.len()).map(|(a, b)| entry(columns[a], columns[b])));
-            self.trailing.push(TrailingConstraint {
-                diagonal: columns.iter().map(|&i| pattern.column_start(i)).collect(),
-                start,
-                products: pairs(columns.len()).map(|(a, b)| values[a] * values[b]).collect(),
-            });
+        for &k in kkt.trailing {
+            let (columns, values) = kkt.constraints.row(k);
+            let products: Vec<f64> = pairs(columns.len()).map(|(a, b)| values[a] * values[b]).collect();
+            let diagonal = columns.iter().map(|&i| self.pattern.column_start(i)).collect();
+            let start = sources - stored;
+            sources += products.len();
+            self.trailing.push(TrailingConstraint { diagonal, start, products });
         }
-        self.constraint_values.resize(sources.len() - pattern.nnz(), 0.0);
-        let largest = self.supernodes.iter().map(|s| s.height() * s.width).fold(sources.len(), usize::max);
+        self.constraint_values.resize(sources - stored, 0.0);
+        let largest = self.supernodes.iter().map(|s| s.height() * s.width).fold(sources, usize::max);
         check_bytes(n, 2 * size_of::<f64>() * largest, 2 * size_of::<f64>() * assembly::MOST)?;
-        self.assemble(&owner, &sources);
+        self.assemble(kkt);
         Ok(())
     }
 
-    /// Finds the panel of every source, a row and a column of the factor in its lower triangle, and its place there.
-    fn assemble(&mut self, owner: &[u32], sources: &[(u32, u32)]) {
-        let panels: Vec<usize> = self.supernodes.iter().map(|node| node.values_start).collect();
+    /// Finds the panel of every source and its place there.
+    fn assemble(&mut self, kkt: &Kkt<'_>) {
         let mut slots = vec![0; self.pattern.nnz()];
         // of the supernode at hand, the place of every row below
         let (mut local, mut at) = (vec![0u32; self.order.len()], usize::MAX);
-        let place = |s: usize, source: usize, (row, column): (u32, u32)| {
+        let place = |s: usize, source: usize, (row, column): (usize, usize)| {
             let node = &self.supernodes[s];
             if s != at {
                 at = s;
                 let rows = self.rows_below(node).iter().enumerate();
                 rows.for_each(|(k, &row)| local[row as usize] = (node.width + k) as u32);
             }
-            let below = row as usize >= node.first + node.width;
-            let within = if below { local[row as usize] as usize } else { row as usize - node.first };
-            let held = !below || self.rows_below(node).get(within.wrapping_sub(node.width)) == Some(&row);
+            let below = row >= node.first + node.width;
+            let within = if below { local[row] as usize } else { row - node.first };
+            let held = !below || self.rows_below(node).get(within.wrapping_sub(node.width)) == Some(&(row as u32));
             assert!(held, "every entry lies in the factor's structure");
-            let place = (column as usize - node.first) * node.height() + within;
+            let place = (column - node.first) * node.height() + within;
             if let Some(slot) = slots.get_mut(source) {
                 *slot = node.values_start + place;
             }
             place
         };
-        self.assembly = Assembly::new(&panels, (sources, owner), place);
+        let panels =
+            self.supernodes.iter().map(|node| (node.first..node.first + node.width, node.height() * node.width));
+        let sources = kkt.entries().map(|(i, j)| {
+            let (p, q) = (self.position[i], self.position[j]);
+            (p.max(q), p.min(q))
+        });
+        self.assembly = Assembly::new(panels, self.order.len(), sources, place);
         self.slots = slots;
     }
 
