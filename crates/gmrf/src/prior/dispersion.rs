@@ -2,7 +2,7 @@
 
 use super::{Prior, positive};
 use crate::error::GmrfError;
-use crate::special::polygamma;
+use crate::special::{polygamma, polygammas};
 
 /// `pc.mgamma(λ)` for `θ = log n`: the base model of a gamma mixture `Gamma(n, n)` is the constant one, at distance
 /// `d = √(2(log n − ψ(n)))`, which is exponential with rate `λ`.
@@ -33,7 +33,8 @@ fn mixture(n: f64) -> [f64; 3] {
         let second = r * r * r * (1.0 + r * (0.5 - r * r / 6.0));
         return [value, first, second];
     }
-    [n.ln() - polygamma(0, n), 1.0 / n - polygamma(1, n), -1.0 / (n * n) - polygamma(2, n)]
+    let psi = polygammas(n);
+    [n.ln() - psi[0], 1.0 / n - psi[1], -1.0 / (n * n) - psi[2]]
 }
 
 impl Prior for PcGammaMixture {
@@ -94,7 +95,7 @@ fn weibull(alpha: f64) -> [f64; 3] {
 fn divergence(alpha: f64, euler: f64) -> [f64; 5] {
     // in s = 1/α: G(s) = Γ(1 + s) − log s + γs − γ − 1
     let s = 1.0 / alpha;
-    let psi: [f64; 4] = std::array::from_fn(|k| polygamma(k, 1.0 + s));
+    let psi = polygammas(1.0 + s);
     let gamma = libm::tgamma(1.0 + s);
     let g1 = psi[0];
     let g2 = psi[0] * psi[0] + psi[1];

@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use gmrf::special::polygamma;
+use gmrf::special::polygammas;
 
 /// A number that a log-density is computed in: `f64` for its value, a [`Jet`] for its derivatives.
 pub trait Real:
@@ -87,7 +87,10 @@ pub trait Real:
 
     /// `log Γ(x)` for `x > 0`.
     fn ln_gamma(self) -> Self {
-        self.compose(|x| [libm::lgamma(x), polygamma(0, x), polygamma(1, x), polygamma(2, x), polygamma(3, x)])
+        self.compose(|x| {
+            let [first, second, third, fourth] = polygammas(x);
+            [libm::lgamma(x), first, second, third, fourth]
+        })
     }
 }
 
