@@ -7,7 +7,7 @@ use gmrf::latent::Iid;
 use gmrf::prior::Prior;
 use gmrf::{Hyperparameter, HyperparameterBlock};
 use integration::{ExploreOptions, Posterior, Sequential, Strategy};
-use laplace::likelihood::{FromDensity, Gaussian, LogDensity, Real};
+use laplace::likelihood::{FromDensity, Gaussian, LogDensity, MOST_COMMON, Real};
 use laplace::{Design, Effect, LatentGaussianModel, Likelihood, Link, Observations};
 
 /// Normal densities, each of a weight, a centre and a standard deviation.
@@ -51,7 +51,7 @@ impl LogDensity for Flat {
     fn is_observed(&self, _row: usize) -> bool {
         true
     }
-    fn log_density<R: Real>(&self, _row: usize, eta: R, _theta: &[R]) -> R {
+    fn log_density<R: Real>(&self, _row: usize, eta: R, _theta: &[R; MOST_COMMON]) -> R {
         eta * 0.0
     }
 }

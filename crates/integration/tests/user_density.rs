@@ -8,7 +8,7 @@ use gmrf::latent::Iid;
 use gmrf::prior::Normal;
 use gmrf::{Hyperparameter, HyperparameterBlock};
 use integration::{ExploreOptions, Posterior, Rung, Sequential, VerifyOptions, verify};
-use laplace::likelihood::{FromDensity, LogDensity, Real};
+use laplace::likelihood::{FromDensity, LogDensity, MOST_COMMON, Real};
 use laplace::{Design, Effect, LatentGaussianModel, Link, NewtonOptions, Observations};
 
 /// Counts that are never zero.
@@ -25,7 +25,7 @@ impl LogDensity for TruncatedPoisson {
     fn is_observed(&self, _row: usize) -> bool {
         true
     }
-    fn log_density<R: Real>(&self, row: usize, eta: R, _theta: &[R]) -> R {
+    fn log_density<R: Real>(&self, row: usize, eta: R, _theta: &[R; MOST_COMMON]) -> R {
         let rate = eta.exp();
         eta * self.0[row] - rate - libm::lgamma(self.0[row] + 1.0) - rate.ln_1m_exp_neg()
     }

@@ -5,7 +5,8 @@ mod common;
 
 use common::block;
 use laplace::likelihood::{
-    Beta, Censoring, FromDensity, Gamma, LogDensity, NegativeBinomial, Real, StochasticVolatility, StudentT, Survival,
+    Beta, Censoring, FromDensity, Gamma, LogDensity, MOST_COMMON, NegativeBinomial, Real, StochasticVolatility,
+    StudentT, Survival,
 };
 use laplace::{Derivatives, LaplaceError, Likelihood, Link, Order, contract};
 
@@ -139,7 +140,7 @@ impl LogDensity for TruncatedPoisson {
     fn is_observed(&self, row: usize) -> bool {
         !self.0[row].is_nan()
     }
-    fn log_density<R: Real>(&self, row: usize, eta: R, theta: &[R]) -> R {
+    fn log_density<R: Real>(&self, row: usize, eta: R, theta: &[R; MOST_COMMON]) -> R {
         let rate = (eta + theta[0]).exp();
         (eta + theta[0]) * self.0[row] - rate - libm::lgamma(self.0[row] + 1.0) - rate.ln_1m_exp_neg()
     }

@@ -3,7 +3,7 @@
 use gmrf::HyperparameterBlock;
 
 use super::data;
-use super::from_density::{FromDensity, LogDensity};
+use super::from_density::{FromDensity, LogDensity, MOST_COMMON};
 use super::incomplete::incomplete_beta;
 use super::jet::Real;
 use crate::error::LaplaceError;
@@ -13,6 +13,8 @@ use crate::link::Link;
 #[derive(Debug)]
 pub struct Beta {
     y: Vec<f64>,
+    /// `log y` and `log(1 − y)`.
+    logs: Vec<(f64, f64)>,
     scale: Vec<f64>,
 }
 
@@ -33,7 +35,8 @@ impl Beta {
         let y = data::responses("beta", y, inside)?;
         let ones = vec![1.0; y.len()];
         let scale = data::positive("beta", "scale", &y, scale.unwrap_or(&ones))?;
-        FromDensity::new(Self { y, scale }, Link::Logit, vec![precision])
+        let logs = y.iter().map(|y| (y.ln(), (-y).ln_1p())).collect();
+        FromDensity::new(Self { y, logs, scale }, Link::Logit, vec![precision])
     }
 }
 
@@ -50,12 +53,23 @@ impl LogDensity for Beta {
         !self.y[row].is_nan()
     }
 
-    fn log_density<R: Real>(&self, row: usize, eta: R, theta: &[R]) -> R {
-        let y = self.y[row];
-        let log_phi = theta[0] + self.scale[row].ln();
+    /// `log φ` and `log Γ(φ)`.
+    fn common<R: Real>(&self, theta: &[R]) -> [R; MOST_COMMON] {
+        let zero = R::constant(0.0);
+        [theta[0], theta[0].exp().ln_gamma(), zero, zero]
+    }
+
+    fn log_density<R: Real>(&self, row: usize, eta: R, &[log_phi, ln_gamma, ..]: &[R; MOST_COMMON]) -> R {
+        let (scale, (ln_y, ln_1m_y)) = (self.scale[row], self.logs[row]);
+        let (mut log_phi, mut ln_gamma) = (log_phi, ln_gamma);
+        if scale != 1.0 {
+            log_phi = log_phi + scale.ln();
+            ln_gamma = log_phi.exp().ln_gamma();
+        }
         // both shapes by their logarithms: neither underflows before the other overflows
-        let (a, b) = ((log_phi - (-eta).ln_1p_exp()).exp(), (log_phi - eta.ln_1p_exp()).exp());
-        log_phi.exp().ln_gamma() - a.ln_gamma() - b.ln_gamma() + (a - 1.0) * y.ln() + (b - 1.0) * (-y).ln_1p()
+        let log_a = log_phi - (-eta).ln_1p_exp();
+        let (a, b) = (log_a.exp(), (log_a - eta).exp());
+        ln_gamma - a.ln_gamma() - b.ln_gamma() + (a - 1.0) * ln_y + (b - 1.0) * ln_1m_y
     }
 
     fn cumulative(&self, theta: &[f64], row: usize, eta: f64) -> Option<f64> {

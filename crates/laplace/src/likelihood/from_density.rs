@@ -5,10 +5,13 @@ use std::ops::Range;
 
 use gmrf::HyperparameterBlock;
 
-use super::jet::{Jet, MOST_HYPERPARAMETERS, Real};
+use super::jet::{MOST_HYPERPARAMETERS, Real, Taylor};
 use super::{Derivatives, Likelihood, Order};
 use crate::error::LaplaceError;
 use crate::link::Link;
+
+/// What may be computed once for all rows.
+pub const MOST_COMMON: usize = 4;
 
 /// The log-density of a family, written once for numbers and for jets: every derivative that the engine needs follows from it.
 pub trait LogDensity: Send + Sync + Debug {
@@ -26,8 +29,15 @@ pub trait LogDensity: Send + Sync + Debug {
     /// Whether the response of `row` is present.
     fn is_observed(&self, row: usize) -> bool;
 
-    /// `ℓ(η)` of an observed row, all normalising constants included; `theta` holds the hyperparameters on the internal scale.
-    fn log_density<R: Real>(&self, row: usize, eta: R, theta: &[R]) -> R;
+    /// What [`log_density`](Self::log_density) is given: by default the hyperparameters on the internal scale, in their order, then zeros;
+    /// a family may compute here, once for all rows, what depends on them alone.
+    fn common<R: Real>(&self, theta: &[R]) -> [R; MOST_COMMON] {
+        std::array::from_fn(|j| theta.get(j).copied().unwrap_or(R::constant(0.0)))
+    }
+
+    /// `ℓ(η)` of an observed row, all normalising constants included; `common` holds what [`common`](Self::common) makes of the
+    /// hyperparameters.
+    fn log_density<R: Real>(&self, row: usize, eta: R, common: &[R; MOST_COMMON]) -> R;
 
     /// `P(Y ≤ y_row | η, θ)`; `None` where it is not known, and there is then no probability integral transform.
     fn cumulative(&self, _theta: &[f64], _row: usize, _eta: f64) -> Option<f64> {
@@ -67,15 +77,44 @@ impl<D: LogDensity> FromDensity<D> {
         Ok(Self { density, link, blocks })
     }
 
-    fn value(&self, row: usize, eta: f64, theta: &[f64]) -> f64 {
-        let value = self.density.log_density(row, eta, theta);
+    fn value(&self, row: usize, eta: f64, common: &[f64; MOST_COMMON]) -> f64 {
+        let value = self.density.log_density(row, eta, common);
         if value.is_finite() { value } else { f64::NEG_INFINITY }
     }
 
-    fn jet(&self, row: usize, eta: f64, theta: &[Jet]) -> Jet {
-        let jet = self.density.log_density(row, Jet::predictor(eta), theta);
-        let finite = (0..theta.len()).all(|j| jet.slopes(j).iter().all(|s| s.is_finite()));
-        if finite && jet.derivatives().iter().all(|d| d.is_finite()) { jet } else { Jet::constant(f64::NEG_INFINITY) }
+    /// The derivatives of all rows by series of `N` coefficients, with slopes in `P` hyperparameters.
+    fn fill<const N: usize, const P: usize>(
+        &self,
+        theta: &[f64],
+        rows: Range<usize>,
+        (eta, order): (&[f64], Order),
+        out: &mut Derivatives,
+    ) {
+        let mut jets = [Taylor::<N, P>::constant(0.0); MOST_HYPERPARAMETERS];
+        for (j, (jet, theta)) in jets.iter_mut().zip(theta).enumerate() {
+            *jet = Taylor::hyperparameter(j, *theta);
+        }
+        let (plain, common) = (self.density.common(theta), self.density.common(&jets[..theta.len()]));
+        for (k, row) in rows.enumerate() {
+            let (mut jet, mut derivatives) = (Taylor::constant(0.0), [0.0; 5]);
+            if self.density.is_observed(row) {
+                jet = self.density.log_density(row, Taylor::predictor(eta[k]), &common);
+                if !jet.is_finite() {
+                    jet = Taylor::constant(f64::NEG_INFINITY);
+                }
+                derivatives = jet.derivatives();
+                if derivatives[0].is_finite() {
+                    // the same bits whatever the order asked for
+                    derivatives[0] = self.value(row, eta[k], &plain);
+                }
+            }
+            super::store(&derivatives, k, order, out);
+            if order >= Order::Fourth {
+                for (j, slopes) in out.theta.iter_mut().enumerate().take(P) {
+                    [slopes.value[k], slopes.first[k], slopes.second[k]] = jet.slopes(j);
+                }
+            }
+        }
     }
 }
 
@@ -108,29 +147,19 @@ impl<D: LogDensity> Likelihood for FromDensity<D> {
         order: Order,
         out: &mut Derivatives,
     ) -> Result<(), LaplaceError> {
-        let mut jets = [Jet::constant(0.0); MOST_HYPERPARAMETERS];
-        for (j, (jet, theta)) in jets.iter_mut().zip(theta).enumerate() {
-            *jet = Jet::hyperparameter(j, *theta);
-        }
-        let jets = &jets[..theta.len().min(MOST_HYPERPARAMETERS)];
-        for (k, row) in rows.enumerate() {
-            let observed = self.density.is_observed(row);
-            if order == Order::Value {
-                out.value[k] = if observed { self.value(row, eta[k], theta) } else { 0.0 };
-                continue;
-            }
-            let jet = if observed { self.jet(row, eta[k], jets) } else { Jet::constant(0.0) };
-            let mut derivatives = jet.derivatives();
-            if observed && derivatives[0].is_finite() {
-                // the same bits whatever the order asked for
-                derivatives[0] = self.value(row, eta[k], theta);
-            }
-            super::store(&derivatives, k, order, out);
-            if order >= Order::Fourth {
-                for (j, slopes) in out.theta.iter_mut().enumerate() {
-                    [slopes.value[k], slopes.first[k], slopes.second[k]] = jet.slopes(j);
+        match (order, theta.len()) {
+            (Order::Value, _) => {
+                let common = self.density.common(theta);
+                for (k, row) in rows.enumerate() {
+                    let observed = self.density.is_observed(row);
+                    out.value[k] = if observed { self.value(row, eta[k], &common) } else { 0.0 };
                 }
             }
+            (Order::Second, _) => self.fill::<3, 0>(theta, rows, (eta, order), out),
+            (Order::Fourth, 0) => self.fill::<5, 0>(theta, rows, (eta, order), out),
+            (Order::Fourth, 1) => self.fill::<5, 1>(theta, rows, (eta, order), out),
+            (Order::Fourth, 2) => self.fill::<5, 2>(theta, rows, (eta, order), out),
+            (Order::Fourth, _) => self.fill::<5, MOST_HYPERPARAMETERS>(theta, rows, (eta, order), out),
         }
         Ok(())
     }

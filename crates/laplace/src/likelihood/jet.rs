@@ -6,7 +6,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use gmrf::special::polygammas;
 
-/// A number that a log-density is computed in: `f64` for its value, a [`Jet`] for its derivatives.
+/// A number that a log-density is computed in: `f64` for its value, a [`Taylor`] series for its derivatives.
 pub trait Real:
     Copy
     + Debug
@@ -124,19 +124,19 @@ impl Real for f64 {
     }
 }
 
-/// Hyperparameters that a family of jets can have.
+/// Hyperparameters that a family of log-densities can have.
 pub const MOST_HYPERPARAMETERS: usize = 3;
 
-/// Taylor coefficients in `η` up to the fourth, and up to the second those of the derivative in each hyperparameter.
+/// The first `N` Taylor coefficients in `η`, and up to the second those of the derivative in each of `P` hyperparameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Jet {
+pub struct Taylor<const N: usize, const P: usize> {
     /// `f⁽ᵏ⁾/k!`.
-    series: [f64; 5],
+    series: [f64; N],
     /// `∂f⁽ᵏ⁾/∂θⱼ/k!`.
-    slopes: [[f64; 3]; MOST_HYPERPARAMETERS],
+    slopes: [[f64; 3]; P],
 }
 
-impl Jet {
+impl<const N: usize, const P: usize> Taylor<N, P> {
     /// The linear predictor.
     pub fn predictor(eta: f64) -> Self {
         let mut jet = Self::constant(eta);
@@ -144,17 +144,23 @@ impl Jet {
         jet
     }
 
-    /// Hyperparameter `j`.
+    /// Hyperparameter `j`, a constant if it is not among the `P`.
     pub fn hyperparameter(j: usize, theta: f64) -> Self {
         let mut jet = Self::constant(theta);
-        jet.slopes[j][0] = 1.0;
+        if let Some(slopes) = jet.slopes.get_mut(j) {
+            slopes[0] = 1.0;
+        }
         jet
     }
 
-    /// `f, f′, f″, f‴, f⁗` in `η`.
+    /// `f, f′, f″, f‴, f⁗` in `η`, those beyond the series zero.
     pub fn derivatives(&self) -> [f64; 5] {
-        let s = &self.series;
-        [s[0], s[1], 2.0 * s[2], 6.0 * s[3], 24.0 * s[4]]
+        const FACTORIALS: [f64; 5] = [1.0, 1.0, 2.0, 6.0, 24.0];
+        let mut out = [0.0; 5];
+        for ((out, s), factorial) in out.iter_mut().zip(&self.series).zip(FACTORIALS) {
+            *out = factorial * s;
+        }
+        out
     }
 
     /// `∂f/∂θⱼ, ∂f′/∂θⱼ, ∂f″/∂θⱼ`.
@@ -163,117 +169,170 @@ impl Jet {
         [s[0], s[1], 2.0 * s[2]]
     }
 
-    fn zip(self, other: Self, of: impl Fn(f64, f64) -> f64) -> Self {
-        Self {
-            series: std::array::from_fn(|k| of(self.series[k], other.series[k])),
-            slopes: std::array::from_fn(|j| std::array::from_fn(|k| of(self.slopes[j][k], other.slopes[j][k]))),
-        }
+    /// Whether all of it is finite.
+    pub fn is_finite(&self) -> bool {
+        self.series.iter().chain(self.slopes.iter().flatten()).all(|s| s.is_finite())
     }
 
+    #[inline(always)]
+    fn zip(mut self, other: Self, of: impl Fn(f64, f64) -> f64) -> Self {
+        for k in 0..N {
+            self.series[k] = of(self.series[k], other.series[k]);
+        }
+        for j in 0..P {
+            for k in 0..3 {
+                self.slopes[j][k] = of(self.slopes[j][k], other.slopes[j][k]);
+            }
+        }
+        self
+    }
+
+    #[inline(always)]
     fn map(self, of: impl Fn(f64) -> f64) -> Self {
         self.zip(self, |a, _| of(a))
     }
 }
 
-/// Product of two series up to the order of the result.
-fn product<const N: usize>(a: &[f64], b: &[f64]) -> [f64; N] {
-    std::array::from_fn(|k| (0..=k).map(|i| a[i] * b[k - i]).sum())
+/// Product of two series, as far as both go; loops, since closures in arrays are calls.
+#[inline(always)]
+fn product<const N: usize>(a: &[f64; N], b: &[f64; N]) -> [f64; N] {
+    let mut out = [0.0; N];
+    for k in 0..N {
+        for i in 0..=k {
+            out[k] += a[i] * b[k - i];
+        }
+    }
+    out
 }
 
-impl Mul for Jet {
+/// The first three coefficients.
+#[inline(always)]
+fn head<const N: usize>(series: &[f64; N]) -> [f64; 3] {
+    [series[0], series[1], series[2]]
+}
+
+impl<const N: usize, const P: usize> Mul for Taylor<N, P> {
     type Output = Self;
+    #[inline(always)]
     fn mul(self, other: Self) -> Self {
-        let slope = |j: usize| {
-            let (left, right): ([f64; 3], [f64; 3]) =
-                (product(&self.slopes[j], &other.series), product(&self.series, &other.slopes[j]));
-            std::array::from_fn(|k| left[k] + right[k])
-        };
-        Self { series: product(&self.series, &other.series), slopes: std::array::from_fn(slope) }
+        let mut slopes = [[0.0; 3]; P];
+        for j in 0..P {
+            let left = product(&self.slopes[j], &head(&other.series));
+            let right = product(&head(&self.series), &other.slopes[j]);
+            for k in 0..3 {
+                slopes[j][k] = left[k] + right[k];
+            }
+        }
+        Self { series: product(&self.series, &other.series), slopes }
     }
 }
 
-impl Add for Jet {
+impl<const N: usize, const P: usize> Add for Taylor<N, P> {
     type Output = Self;
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         self.zip(other, |a, b| a + b)
     }
 }
 
-impl Sub for Jet {
+impl<const N: usize, const P: usize> Sub for Taylor<N, P> {
     type Output = Self;
+    #[inline(always)]
     fn sub(self, other: Self) -> Self {
         self.zip(other, |a, b| a - b)
     }
 }
 
-impl Neg for Jet {
+impl<const N: usize, const P: usize> Neg for Taylor<N, P> {
     type Output = Self;
+    #[inline(always)]
     fn neg(self) -> Self {
         self.map(|a| -a)
     }
 }
 
-impl Div for Jet {
+impl<const N: usize, const P: usize> Div for Taylor<N, P> {
     type Output = Self;
+    #[inline(always)]
     fn div(self, other: Self) -> Self {
         Mul::mul(self, other.recip())
     }
 }
 
-impl Add<f64> for Jet {
+impl<const N: usize, const P: usize> Add<f64> for Taylor<N, P> {
     type Output = Self;
+    #[inline(always)]
     fn add(mut self, other: f64) -> Self {
         self.series[0] += other;
         self
     }
 }
 
-impl Sub<f64> for Jet {
+impl<const N: usize, const P: usize> Sub<f64> for Taylor<N, P> {
     type Output = Self;
+    #[inline(always)]
     fn sub(self, other: f64) -> Self {
         self + (-other)
     }
 }
 
-impl Mul<f64> for Jet {
+impl<const N: usize, const P: usize> Mul<f64> for Taylor<N, P> {
     type Output = Self;
+    #[inline(always)]
     fn mul(self, other: f64) -> Self {
         self.map(|a| a * other)
     }
 }
 
-impl Div<f64> for Jet {
+impl<const N: usize, const P: usize> Div<f64> for Taylor<N, P> {
     type Output = Self;
+    #[inline(always)]
     fn div(self, other: f64) -> Self {
         self.map(|a| a / other)
     }
 }
 
-impl Real for Jet {
+impl<const N: usize, const P: usize> Real for Taylor<N, P> {
+    #[inline(always)]
     fn constant(value: f64) -> Self {
-        Self { series: [value, 0.0, 0.0, 0.0, 0.0], slopes: [[0.0; 3]; MOST_HYPERPARAMETERS] }
+        let mut series = [0.0; N];
+        series[0] = value;
+        Self { series, slopes: [[0.0; 3]; P] }
     }
 
     fn value(&self) -> f64 {
         self.series[0]
     }
 
+    #[inline(always)]
     fn compose(self, derivatives: impl FnOnce(f64) -> [f64; 5]) -> Self {
         let f = derivatives(self.series[0]);
         let mut moved = self.series;
         moved[0] = 0.0;
-        let second: [f64; 5] = product(&moved, &moved);
-        let third: [f64; 5] = product(&second, &moved);
-        let fourth: [f64; 5] = product(&third, &moved);
-        let series: [f64; 5] = std::array::from_fn(|k| {
-            let constant = if k == 0 { f[0] } else { 0.0 };
-            constant + f[1] * moved[k] + f[2] / 2.0 * second[k] + f[3] / 6.0 * third[k] + f[4] / 24.0 * fourth[k]
-        });
+        let second = product(&moved, &moved);
+        let third = product(&second, &moved);
+        let fourth = product(&third, &moved);
+        let mut series = [0.0; N];
+        series[0] = f[0];
+        for k in 1..N {
+            series[k] = f[1] * moved[k];
+            // the powers start with as many zeros
+            if k > 1 {
+                series[k] += f[2] / 2.0 * second[k];
+            }
+            if k > 2 {
+                series[k] += f[3] / 6.0 * third[k];
+            }
+            if k > 3 {
+                series[k] += f[4] / 24.0 * fourth[k];
+            }
+        }
         // the series of f′ to second order
-        let outer: [f64; 3] = std::array::from_fn(|k| {
-            let constant = if k == 0 { f[1] } else { 0.0 };
-            constant + f[2] * moved[k] + f[3] / 2.0 * second[k]
-        });
-        Self { series, slopes: std::array::from_fn(|j| product(&outer, &self.slopes[j])) }
+        let outer = [f[1], f[2] * moved[1], f[2] * moved[2] + f[3] / 2.0 * second[2]];
+        let mut slopes = [[0.0; 3]; P];
+        for j in 0..P {
+            slopes[j] = product(&outer, &self.slopes[j]);
+        }
+        Self { series, slopes }
     }
 }

@@ -164,7 +164,7 @@ mod weighted;
 
 pub use beta::Beta;
 pub use binomial::Binomial;
-pub use from_density::{FromDensity, LogDensity};
+pub use from_density::{FromDensity, LogDensity, MOST_COMMON};
 pub use gamma::Gamma;
 pub use gaussian::Gaussian;
 pub use jet::Real;

@@ -3,7 +3,7 @@
 use std::f64::consts::{PI, SQRT_2};
 
 use super::data;
-use super::from_density::{FromDensity, LogDensity};
+use super::from_density::{FromDensity, LogDensity, MOST_COMMON};
 use super::jet::Real;
 use crate::error::LaplaceError;
 use crate::link::Link;
@@ -38,7 +38,7 @@ impl LogDensity for StochasticVolatility {
         !self.y[row].is_nan()
     }
 
-    fn log_density<R: Real>(&self, row: usize, eta: R, _theta: &[R]) -> R {
+    fn log_density<R: Real>(&self, row: usize, eta: R, _common: &[R; MOST_COMMON]) -> R {
         let y = self.y[row];
         eta * -0.5 - (-eta).exp() * (0.5 * y * y) - 0.5 * (2.0 * PI).ln()
     }

@@ -7,7 +7,7 @@ use std::f64::consts::PI;
 use gmrf::HyperparameterBlock;
 
 use super::data;
-use super::from_density::{FromDensity, LogDensity};
+use super::from_density::{FromDensity, LogDensity, MOST_COMMON};
 use super::incomplete::incomplete_beta;
 use super::jet::Real;
 use crate::error::LaplaceError;
@@ -51,14 +51,19 @@ impl LogDensity for StudentT {
         !self.y[row].is_nan()
     }
 
-    fn log_density<R: Real>(&self, row: usize, eta: R, theta: &[R]) -> R {
-        let log_precision = theta[0] + self.scale[row].ln();
+    /// `τ/(ν − 2)`, `(ν + 1)/2`, and the normalising constant without the scale.
+    fn common<R: Real>(&self, theta: &[R]) -> [R; MOST_COMMON] {
         let excess = theta[1].exp();
-        let half = (excess + 3.0) * 0.5;
-        let residual = -eta + self.y[row];
-        let square = (log_precision - theta[1]).exp() * residual.square();
-        half.ln_gamma() - (excess * 0.5 + 1.0).ln_gamma() + (log_precision - theta[1] - PI.ln()) * 0.5
-            - half * square.ln_1p()
+        let (half, log_ratio) = ((excess + 3.0) * 0.5, theta[0] - theta[1]);
+        let constant = half.ln_gamma() - (excess * 0.5 + 1.0).ln_gamma() + (log_ratio - PI.ln()) * 0.5;
+        [log_ratio.exp(), half, constant, R::constant(0.0)]
+    }
+
+    fn log_density<R: Real>(&self, row: usize, eta: R, &[ratio, half, constant, _]: &[R; MOST_COMMON]) -> R {
+        let scale = self.scale[row];
+        let square = ratio * (-eta + self.y[row]).square() * scale;
+        let constant = if scale == 1.0 { constant } else { constant + 0.5 * scale.ln() };
+        constant - half * square.ln_1p()
     }
 
     fn cumulative(&self, theta: &[f64], row: usize, eta: f64) -> Option<f64> {

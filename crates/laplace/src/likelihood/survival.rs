@@ -6,7 +6,7 @@
 use gmrf::HyperparameterBlock;
 
 use super::data;
-use super::from_density::{FromDensity, LogDensity};
+use super::from_density::{FromDensity, LogDensity, MOST_COMMON};
 use super::jet::Real;
 use crate::error::LaplaceError;
 use crate::link::Link;
@@ -46,7 +46,8 @@ impl Censoring {
 pub struct Survival {
     times: Vec<f64>,
     censoring: Vec<Censoring>,
-    entries: Vec<f64>,
+    /// `log t` and `log t₀`.
+    logs: Vec<(f64, f64)>,
     /// Whether the shape is a hyperparameter.
     weibull: bool,
 }
@@ -80,15 +81,15 @@ impl Survival {
                 return refused(format!("its interval ends at {upper}, which is not after its start {time}"));
             }
         }
-        let density =
-            Self { times, censoring: censoring.to_vec(), entries: entries.to_vec(), weibull: shape.is_some() };
+        let logs = times.iter().zip(entries).map(|(time, entry)| (time.ln(), entry.ln())).collect();
+        let density = Self { times, censoring: censoring.to_vec(), logs, weibull: shape.is_some() };
         FromDensity::new(density, Link::Log, shape.into_iter().collect())
     }
 }
 
-/// `H(t)`.
-fn hazard<R: Real>(eta: R, shape: R, time: f64) -> R {
-    if time == 0.0 { R::constant(0.0) } else { (eta + shape * time.ln()).exp() }
+/// `H(t)` of `log t`, zero at `t = 0`.
+fn hazard<R: Real>(eta: R, shape: R, log_time: f64) -> R {
+    if log_time == f64::NEG_INFINITY { R::constant(0.0) } else { (eta + shape * log_time).exp() }
 }
 
 impl LogDensity for Survival {
@@ -104,23 +105,29 @@ impl LogDensity for Survival {
         !self.times[row].is_nan()
     }
 
-    fn log_density<R: Real>(&self, row: usize, eta: R, theta: &[R]) -> R {
-        let time = self.times[row];
-        let log_shape = if self.weibull { theta[0] } else { R::constant(0.0) };
-        let shape = log_shape.exp();
-        let before = hazard(eta, shape, self.entries[row]);
-        let passed = hazard(eta, shape, time);
+    /// `log α` and `α`.
+    fn common<R: Real>(&self, theta: &[R]) -> [R; MOST_COMMON] {
+        let zero = R::constant(0.0);
+        let log_shape = if self.weibull { theta[0] } else { zero };
+        [log_shape, log_shape.exp(), zero, zero]
+    }
+
+    fn log_density<R: Real>(&self, row: usize, eta: R, &[log_shape, shape, ..]: &[R; MOST_COMMON]) -> R {
+        let (log_time, log_entry) = self.logs[row];
+        let passed = hazard(eta, shape, log_time);
+        let before = hazard(eta, shape, log_entry);
         match self.censoring[row] {
-            Censoring::Event => log_shape + (shape - 1.0) * time.ln() + eta - passed + before,
+            Censoring::Event => log_shape + (shape - 1.0) * log_time + eta - passed + before,
             Censoring::Right => before - passed,
             Censoring::Left => (passed - before).ln_1m_exp_neg(),
-            Censoring::Interval(upper) => before - passed + (hazard(eta, shape, upper) - passed).ln_1m_exp_neg(),
+            Censoring::Interval(upper) => before - passed + (hazard(eta, shape, upper.ln()) - passed).ln_1m_exp_neg(),
         }
     }
 
     fn cumulative(&self, theta: &[f64], row: usize, eta: f64) -> Option<f64> {
         let shape = if self.weibull { theta[0].exp() } else { 1.0 };
-        let passed = hazard(eta, shape, self.times[row]) - hazard(eta, shape, self.entries[row]);
+        let (log_time, log_entry) = self.logs[row];
+        let passed = hazard(eta, shape, log_time) - hazard(eta, shape, log_entry);
         // of a censored time only bounds are known
         (self.censoring[row] == Censoring::Event).then(|| -(-passed).exp_m1())
     }
