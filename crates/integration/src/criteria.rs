@@ -9,20 +9,16 @@ use std::ops::Range;
 use gmrf::elementary::exp_in_place;
 use laplace::{Cavity, Derivatives, LatentGaussianModel, Likelihood, Moment, Order, Owner};
 
-use crate::design::gauss_hermite;
 use crate::engine::PointEvaluation;
 use crate::error::IntegrationError;
 use crate::executor::{Executor, map};
+use crate::predictor_rule::Rule;
 use crate::skewed::{SkewedGaussian, SkewedGaussians};
 
-/// Nodes of the Gauss–Hermite rule over a predictor's conditional density. The density of the row with its cavity over that
-/// density is nearly constant, and the log-density nearly a parabola.
-const NODES: usize = 9;
-/// Nodes of the trapezoid rule over a row's predictive predictor for its PIT, and half its width in standard deviations.
-const PIT_NODES: usize = 25;
-const PIT_WIDTH: f64 = 5.0;
 /// Posterior weight of the design points that are left out, together.
 const NEGLIGIBLE_WEIGHT: f64 = 1e-4;
+/// The same of those that are left out of probability integral transforms, which are read off histograms.
+const NEGLIGIBLE_FOR_PIT: f64 = 1e-3;
 /// Rows that a task takes at a time.
 const ROWS: usize = 512;
 
@@ -56,6 +52,7 @@ struct Row {
     log_density_squared: f64,
     inverse_density: f64,
     pit: f64,
+    pit_weight: f64,
     predictor: f64,
     failed: bool,
     observed: bool,
@@ -109,7 +106,7 @@ impl Criteria {
             log_predictive += row.density.ln();
             criteria.waic_effective_parameters += (row.log_density_squared - row.log_density.powi(2)).max(0.0);
             criteria.cpo[i] = 1.0 / row.inverse_density;
-            criteria.pit[i] = row.pit / row.inverse_density;
+            criteria.pit[i] = row.pit / row.pit_weight;
             if row.failed || !criteria.cpo[i].is_finite() {
                 (criteria.cpo[i], criteria.pit[i]) = (f64::NAN, f64::NAN);
                 criteria.failures.push(i);
@@ -127,8 +124,16 @@ impl Criteria {
     }
 }
 
-/// The points that carry all but [`NEGLIGIBLE_WEIGHT`], in the order of the design, their weights summing to one.
-fn weighty<'p>(points: &'p [PointEvaluation], weights: &[f64]) -> Vec<(&'p PointEvaluation, f64)> {
+/// A point of the design.
+struct Used<'p> {
+    point: &'p PointEvaluation,
+    /// Their sum is one.
+    weight: f64,
+    for_pit: bool,
+}
+
+/// The points that carry all but [`NEGLIGIBLE_WEIGHT`], in the order of the design.
+fn weighty<'p>(points: &'p [PointEvaluation], weights: &[f64]) -> Vec<Used<'p>> {
     let mut order: Vec<usize> = (0..points.len()).collect();
     order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]).then(a.cmp(&b)));
     let (mut kept, mut total) = (Vec::new(), 0.0);
@@ -136,36 +141,18 @@ fn weighty<'p>(points: &'p [PointEvaluation], weights: &[f64]) -> Vec<(&'p Point
         if total >= 1.0 - NEGLIGIBLE_WEIGHT {
             break;
         }
+        kept.push((k, total < 1.0 - NEGLIGIBLE_FOR_PIT));
         total += weights[k];
-        kept.push(k);
     }
     kept.sort_unstable();
-    kept.into_iter().map(|k| (&points[k], weights[k] / total)).collect()
-}
-
-/// A Gauss–Hermite rule for the standard normal density.
-struct Rule {
-    z: Vec<f64>,
-    weights: Vec<f64>,
-    /// The trapezoid rule for probability integral transforms: nodes and weights.
-    wide: Vec<(f64, f64)>,
-}
-
-impl Rule {
-    fn new() -> Result<Self, IntegrationError> {
-        let (z, weights) = gauss_hermite(NODES)?;
-        let at = |node: usize| PIT_WIDTH * (2.0 * node as f64 / (PIT_NODES - 1) as f64 - 1.0);
-        let wide: Vec<(f64, f64)> = (0..PIT_NODES).map(at).map(|z| (z, (-0.5 * z * z).exp())).collect();
-        let total: f64 = wide.iter().map(|(_, w)| w).sum();
-        let wide = wide.into_iter().map(|(z, w)| (z, w / total)).collect();
-        Ok(Self { z, weights, wide })
-    }
+    let used = |(k, for_pit): (usize, bool)| Used { point: &points[k], weight: weights[k] / total, for_pit };
+    kept.into_iter().map(used).collect()
 }
 
 /// The sums over all design points of some rows of block `k`.
 fn chunk_sums(
     model: &LatentGaussianModel,
-    points: &[(&PointEvaluation, f64)],
+    points: &[Used<'_>],
     rule: &Rule,
     (k, range): (usize, Range<usize>),
 ) -> Result<Vec<Row>, IntegrationError> {
@@ -178,7 +165,7 @@ fn chunk_sums(
     let collapsed = likelihood.hyperparameters().is_empty();
     let mut nodes = Nodes::new(likelihood.as_ref(), range.len());
     let mut part = rows.clone();
-    for &(point, weight) in points {
+    for &Used { point, weight, for_pit } in points {
         let theta = model.owner_theta(Owner::Likelihood(k), &point.approximation.theta);
         let own = block.start + range.start..block.start + range.end;
         let (moments, cavities) = (&point.moments.predictors[own.clone()], &point.moments.cavities[own]);
@@ -190,15 +177,15 @@ fn chunk_sums(
         }
         for (row, i) in range.clone().enumerate() {
             let cavity = &cavities[row];
-            let known = !collapsed && cavity.variance.is_finite();
-            let pit = if known { leave_one_out_pit(likelihood.as_ref(), &theta, i, cavity, rule) } else { 0.0 };
+            let known = !collapsed && for_pit && cavity.variance.is_finite();
+            let pit = known.then(|| leave_one_out_pit(likelihood.as_ref(), &theta, i, cavity, rule));
             rows[row].add(&part[row], weight, (moments[row].mean, cavity, pit));
         }
     }
     if collapsed {
         for (row, i) in rows.iter_mut().zip(range).filter(|(row, _)| row.observed) {
             let cumulative = |eta: f64| likelihood.cumulative(&[], i, eta).unwrap_or(f64::NAN);
-            row.pit = row.collapsed_pit(&rule.wide, cumulative) * row.inverse_density;
+            (row.pit, row.pit_weight) = (row.collapsed_pit(&rule.wide, cumulative), 1.0);
         }
     }
     Ok(rows)
@@ -293,8 +280,8 @@ fn leave_one_out_pit(likelihood: &dyn Likelihood, theta: &[f64], row: usize, cav
     if let Some(closed) = likelihood.cumulative_over_gaussian(theta, row, cavity.mean, cavity.variance) {
         return closed;
     }
-    let at = |z: f64| likelihood.cumulative(theta, row, cavity.mean + cavity.variance.sqrt() * z).unwrap_or(f64::NAN);
-    rule.z.iter().zip(&rule.weights).map(|(&z, w)| w * at(z)).sum()
+    let sd = cavity.variance.sqrt();
+    rule.of_monotone(|z| likelihood.cumulative(theta, row, cavity.mean + sd * z).unwrap_or(f64::NAN))
 }
 
 /// A row's predictor at one design point: its own conditional density, and the cavity's.
@@ -330,7 +317,7 @@ impl Row {
     }
 
     /// Adds the integrals of one design point.
-    fn add(&mut self, part: &Self, weight: f64, (mean, cavity, pit): (f64, &Cavity, f64)) {
+    fn add(&mut self, part: &Self, weight: f64, (mean, cavity, pit): (f64, &Cavity, Option<f64>)) {
         self.predictor += weight * mean;
         if !self.observed {
             return;
@@ -351,7 +338,10 @@ impl Row {
         self.inverse_density += inverse;
         self.first += inverse * moved;
         self.second += inverse * (cavity.variance + moved * moved);
-        self.pit += inverse * pit;
+        if let Some(pit) = pit {
+            self.pit += inverse * pit;
+            self.pit_weight += inverse;
+        }
     }
 
     /// The distribution function averaged over the Gaussian with the moments of the cavities' mixture.

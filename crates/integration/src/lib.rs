@@ -23,6 +23,7 @@ mod mixing;
 pub mod mode;
 pub mod objective;
 pub mod posterior;
+mod predictor_rule;
 mod profiled;
 pub mod reading;
 mod refinement;

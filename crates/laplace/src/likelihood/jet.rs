@@ -215,15 +215,12 @@ impl<const N: usize, const P: usize> Mul for Taylor<N, P> {
     type Output = Self;
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
-        let mut slopes = [[0.0; 3]; P];
+        let (mut left, mut right) = (self, other);
         for j in 0..P {
-            let left = product(&self.slopes[j], &head(&other.series));
-            let right = product(&head(&self.series), &other.slopes[j]);
-            for k in 0..3 {
-                slopes[j][k] = left[k] + right[k];
-            }
+            left.slopes[j] = product(&self.slopes[j], &head(&other.series));
+            right.slopes[j] = product(&head(&self.series), &other.slopes[j]);
         }
-        Self { series: product(&self.series, &other.series), slopes }
+        Self { series: product(&self.series, &other.series), ..left.zip(right, |a, b| a + b) }
     }
 }
 
