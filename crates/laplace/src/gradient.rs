@@ -82,10 +82,11 @@ impl Workspace {
         let derivative = &self.precision_derivative[..pattern.nnz()];
         let r = &self.deviation[nodes.clone()];
         let w = &self.mean_shift[nodes.clone()];
-        // ½ rᵀ∂Q r + wᵀ∂Q r in one pass
-        let both = &mut self.trial[nodes.clone()];
-        both.iter_mut().zip(r).zip(w).for_each(|((both, r), w)| *both = 0.5 * r + w);
-        let mut total = -pattern.bilinear_form(derivative, both, r)? - 0.5 * trace;
+        let product = &mut self.trial[nodes.clone()];
+        pattern.multiply(derivative, r, product)?;
+        // ½ rᵀ∂Q r + wᵀ∂Q r
+        let both: f64 = r.iter().zip(w).zip(product.iter()).map(|((r, w), product)| (0.5 * r + w) * product).sum();
+        let mut total = -both - 0.5 * trace;
         let slope = &mut self.step[nodes.clone()];
         if effect.fill_mean_derivative(theta, index, slope) {
             total += slope.iter().zip(&self.node_buffer[nodes]).map(|(d, q)| d * q).sum::<f64>();

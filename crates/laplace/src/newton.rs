@@ -118,23 +118,29 @@ impl Workspace {
         Ok(self.deviation.iter().zip(&self.node_buffer).map(|(r, q)| r * q).sum())
     }
 
-    /// The terms of the quadratic form that lie on the diagonal, at the deviation at hand.
-    fn diagonal_terms<'w>(&'w self, model: &'w LatentGaussianModel) -> impl Iterator<Item = f64> + 'w {
-        model.effects().iter().enumerate().flat_map(move |(k, effect)| {
-            let pattern = effect.model.pattern();
-            let nodes = model.effect_nodes(k).enumerate();
-            nodes.map(move |(j, node)| self.precision[k][pattern.column_start(j)] * self.deviation[node].powi(2))
-        })
+    /// Sum, and sum of squares, of what the rounding error of the quadratic form is in proportion to, at the deviation and the product at
+    /// hand.
+    fn rounding_terms(&self, model: &LatentGaussianModel) -> (f64, f64) {
+        let (mut sum, mut squares) = (0.0, 0.0);
+        for (k, effect) in model.effects().iter().enumerate() {
+            let nodes = model.effect_nodes(k);
+            let at = (&self.deviation[nodes.clone()], &self.node_buffer[nodes]);
+            effect.model.pattern().rounding_terms(&self.precision[k], at, |term| {
+                sum += term;
+                squares += term * term;
+            });
+        }
+        (sum, squares)
     }
 
     /// Rounding error of the objective: of its sum, and of a quadratic form whose terms cancel where precisions are large.
     pub(crate) fn rounding(&self, model: &LatentGaussianModel, objective: f64) -> f64 {
-        1e-12 * (1.0 + objective.abs()) + 8.0 * f64::EPSILON * self.diagonal_terms(model).sum::<f64>()
+        1e-12 * (1.0 + objective.abs()) + 8.0 * f64::EPSILON * self.rounding_terms(model).0
     }
 
-    /// Rounding error of the quadratic form as it comes about, errors of either sign side by side: some terms of every node cancel.
+    /// Rounding error of the quadratic form as it comes about, errors of either sign side by side.
     pub(crate) fn typical_rounding(&self, model: &LatentGaussianModel) -> f64 {
-        4.0 * f64::EPSILON * self.diagonal_terms(model).map(|term| term * term).sum::<f64>().sqrt()
+        4.0 * f64::EPSILON * self.rounding_terms(model).1.sqrt()
     }
 
     /// `H = Q + AᵀWA` from `−ℓ″` in `second`; negative curvatures are dropped if `clip`.
