@@ -4,6 +4,7 @@ use std::f64::consts::PI;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::choice::{chosen, is_sampled, needs_axes};
 use crate::criteria::Criteria;
 use crate::design::{reach, rounded_scale};
 use crate::engine::{Engine, PointEvaluation};
@@ -181,7 +182,7 @@ impl Exploration<'_> {
 
     /// The design and its name.
     pub(crate) fn strategy(&self) -> (Strategy, &'static str) {
-        chosen(self.options.strategy, self.map.mode.len(), self.engine.model().symbolic().operations())
+        chosen(self.options.strategy, self.engine.model())
     }
 
     /// The second-order term of a point where it is small.
@@ -333,70 +334,6 @@ impl Exploration<'_> {
             importance: self.importance,
             approximation: self.approximation.clone(),
         }
-    }
-}
-
-/// Marginals of more than two hyperparameters are read from the axes, and of fewer where there is no lattice; the composite design is
-/// stretched along them.
-fn needs_axes(strategy: Strategy, p: usize) -> bool {
-    let stands_on_them =
-        matches!(strategy, Strategy::CentralComposite | Strategy::GaussHermite(_) | Strategy::Importance);
-    !is_sampled(strategy) && (p > 2 || (p > 0 && stands_on_them))
-}
-
-fn is_sampled(strategy: Strategy) -> bool {
-    matches!(strategy, Strategy::Nuts(_))
-}
-
-/// Operations of a factor below which some 270 evaluations for three hyperparameters take a fraction of a second.
-const CHEAP: f64 = 1e5;
-/// Hyperparameters up to which a composite design has fewer points than draws that would serve better.
-const MOST_COMPOSITE: usize = 8;
-/// Hyperparameters up to which draws are as few as the points of a composite design, and up to which they are taken without being asked
-/// for.
-const FEW_DRAWN: usize = 15;
-const MOST_DRAWN: usize = 50;
-/// Operations of a factor up to which some 2500 evaluations take ten seconds or so, and some 20 000 a minute.
-pub(crate) const AFFORDABLE_DRAWS: f64 = 5e6;
-pub(crate) const AFFORDABLE_CHAINS: f64 = 1e6;
-
-/// The strategy that `Automatic` stands for, and its name.
-fn chosen(strategy: Strategy, p: usize, operations: f64) -> (Strategy, &'static str) {
-    let strategy = match strategy {
-        Strategy::Automatic if p <= 2 || (p == 3 && operations < CHEAP) => Strategy::Grid(None),
-        Strategy::Automatic if p <= MOST_COMPOSITE => Strategy::CentralComposite,
-        Strategy::Automatic if p <= FEW_DRAWN || (p <= MOST_DRAWN && operations < AFFORDABLE_DRAWS) => {
-            Strategy::Importance
-        }
-        Strategy::Automatic => Strategy::EmpiricalBayes,
-        other => other,
-    };
-    let name = match strategy {
-        _ if p == 0 => "single point",
-        Strategy::Grid(_) => "grid",
-        Strategy::CentralComposite => "ccd",
-        Strategy::GaussHermite(_) => "gauss-hermite",
-        Strategy::Importance => "importance",
-        Strategy::Nuts(_) => "nuts",
-        Strategy::EmpiricalBayes | Strategy::Automatic => "eb",
-    };
-    (strategy, name)
-}
-
-/// Design points of a density near a Gaussian.
-pub(crate) fn predicted_points(strategy: Strategy, model: &laplace::LatentGaussianModel) -> usize {
-    let p = model.free_count();
-    let (strategy, _) = chosen(strategy, p, model.symbolic().operations());
-    match strategy {
-        _ if p == 0 => 1,
-        // half of the lattice points in a ball of radius 4, and its rim
-        Strategy::Grid(_) => [12, 45, 180, 900, 4500][p.min(5) - 1],
-        Strategy::GaussHermite(k) => k.saturating_pow(p as u32).min(100_000),
-        // a fraction of the factorial design, the axes and the centre; and the skeleton
-        Strategy::CentralComposite => 1 + 4 * p + (1 << p.min(7)),
-        Strategy::Importance => 1 + 4 * p + crate::sampling::importance::draws(p),
-        Strategy::Nuts(_) => crate::sampling::kept(model.nodes() + model.rows()),
-        Strategy::EmpiricalBayes | Strategy::Automatic => 1,
     }
 }
 

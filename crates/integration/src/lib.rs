@@ -2,6 +2,7 @@
 
 pub mod certificate;
 mod checking;
+mod choice;
 mod climbing;
 pub mod criteria;
 pub mod design;

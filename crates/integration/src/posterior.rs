@@ -207,7 +207,7 @@ impl Posterior {
     pub fn predicted_memory(model: &LatentGaussianModel, threads: usize, options: &ExploreOptions) -> usize {
         let executor = Counted(threads);
         let engine = Engine::new(model, &executor, options.newton);
-        engine.predicted_bytes(crate::exploration::predicted_points(options.strategy, model))
+        engine.predicted_bytes(crate::choice::predicted_points(options.strategy, model))
     }
 
     /// Explores the hyperparameters of `model` and combines the approximations. Deterministic: the same bits with any executor.

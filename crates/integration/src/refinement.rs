@@ -1,8 +1,9 @@
 //! From one design to the next where the first disagrees with itself.
 
+use crate::choice::{AFFORDABLE_CHAINS, AFFORDABLE_DRAWS, work};
 use crate::design::GridOptions;
 use crate::error::IntegrationError;
-use crate::exploration::{AFFORDABLE_CHAINS, AFFORDABLE_DRAWS, Exploration, Integrated};
+use crate::exploration::{Exploration, Integrated};
 use crate::posterior::Strategy;
 use crate::sampling::NutsOptions;
 
@@ -15,7 +16,7 @@ const DISAGREES: f64 = 0.15;
 const HALF_DISAGREES: f64 = 0.05;
 /// Times that the spacing of a grid is halved.
 const MOST_HALVINGS: usize = 3;
-/// Operations that a grid may take, of one factor times points: some ten seconds.
+/// What a grid may take, the work of one evaluation times points: some ten seconds.
 const AFFORDABLE_GRID: f64 = 2500.0 * AFFORDABLE_DRAWS;
 
 impl Exploration<'_> {
@@ -23,21 +24,21 @@ impl Exploration<'_> {
     /// design that disagrees with itself is refined by many weighed draws, and so are few of them; draws whose weights cannot be believed
     /// by chains, where these are affordable.
     pub(crate) fn refined(&mut self, strategy: Strategy, found: Integrated) -> Result<Integrated, IntegrationError> {
-        let operations = self.engine.model().symbolic().operations();
+        let work = work(self.engine.model());
         let believed = match strategy {
             Strategy::Grid(options) => return self.halved(options, found),
             Strategy::CentralComposite => self.agrees(&found, DISAGREES),
             Strategy::Importance => self.importance.is_none_or(|report| report.is_believed()),
             _ => true,
         };
-        if believed || operations > AFFORDABLE_DRAWS {
+        if believed || work > AFFORDABLE_DRAWS {
             return Ok(found);
         }
         // the points found so far would stand beside those that follow
         let Integrated { axes, .. } = found;
         let (evaluated, report) = self.weigh_many_draws(&axes)?;
         self.importance = Some(report);
-        if report.is_believed() || operations > AFFORDABLE_CHAINS {
+        if report.is_believed() || work > AFFORDABLE_CHAINS {
             self.with_second_order = self.uses_second_order(&evaluated);
             let used = self.with_second_order;
             return Ok(self.integrated(evaluated, axes, (used, false, "importance")));
@@ -55,11 +56,11 @@ impl Exploration<'_> {
     fn halved(&mut self, options: Option<GridOptions>, found: Integrated) -> Result<Integrated, IntegrationError> {
         let p = self.map.mode.len();
         let mut options = options.unwrap_or_else(|| GridOptions::for_dimension(p));
-        let operations = self.engine.model().symbolic().operations();
+        let work = work(self.engine.model());
         let mut found = found;
         for _ in 0..MOST_HALVINGS {
             let points = found.evaluated.points.len() as f64 * 2f64.powi(p as i32);
-            let affordable = points * operations <= AFFORDABLE_GRID && points <= options.most_points as f64;
+            let affordable = points * work <= AFFORDABLE_GRID && points <= options.most_points as f64;
             if self.agrees(&found, HALF_DISAGREES) || self.truncated || !affordable {
                 break;
             }
