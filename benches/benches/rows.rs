@@ -9,7 +9,7 @@ use benches::counts;
 use gmrf::latent::FixedEffects;
 use gmrf::prior::Normal;
 use gmrf::{Hyperparameter, HyperparameterBlock};
-use laplace::likelihood::{Binomial, Gamma, Gaussian, NegativeBinomial, Poisson};
+use laplace::likelihood::{Beta, Binomial, Gamma, Gaussian, NegativeBinomial, Poisson, StudentT, Survival};
 use laplace::{
     Approximation, Derivatives, Design, Effect, LatentGaussianModel, Likelihood, Link, NewtonOptions, Observations,
     Order, Workspace,
@@ -39,16 +39,20 @@ fn main() {
     println!("{:<34} {:>8} {:>8} {:>8}", "likelihood, ns a row", "value", "second", "fourth");
     let trials: Vec<f64> = y.iter().map(|y| y + 3.0).collect();
     let positive: Vec<f64> = y.iter().map(|y| y + 0.5).collect();
-    let families: [(&str, Box<dyn Likelihood>, usize); 5] = [
+    let shares: Vec<f64> = y.iter().map(|y| (y + 0.5) / (y + 3.0)).collect();
+    let families: [(&str, Box<dyn Likelihood>, usize); 8] = [
         ("gaussian", Box::new(Gaussian::new(&y, None, block("precision")).expect("numbers")), 1),
         ("poisson", Box::new(Poisson::new(&y, None, Link::Log).expect("counts")), 0),
         ("binomial", Box::new(Binomial::new(&y, Some(&trials), Link::Logit).expect("counts")), 0),
         ("nbinomial", Box::new(NegativeBinomial::likelihood(&y, None, block("size")).expect("counts")), 1),
         ("gamma", Box::new(Gamma::likelihood(&positive, None, block("precision")).expect("numbers")), 1),
+        ("weibull", Box::new(Survival::likelihood(&positive, None, None, Some(block("alpha"))).expect("times")), 1),
+        ("beta", Box::new(Beta::likelihood(&shares, None, block("precision")).expect("proportions")), 1),
+        ("t", Box::new(StudentT::likelihood(&y, None, block("precision"), block("dof")).expect("numbers")), 2),
     ];
-    let mut out = Derivatives::zeros(ROWS, 1);
+    let mut out = Derivatives::zeros(ROWS, 2);
     for (name, likelihood, hyperparameters) in &families {
-        let theta = &[0.3][..*hyperparameters];
+        let theta = &[0.3; 2][..*hyperparameters];
         let times = [Order::Value, Order::Second, Order::Fourth].map(|order| {
             nanoseconds(|| likelihood.evaluate(theta, 0..ROWS, black_box(&eta), order, &mut out).expect("finite"))
         });
