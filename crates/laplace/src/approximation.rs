@@ -238,7 +238,7 @@ impl Workspace {
 
     /// `diag(AΣAᵀ)` from the selected inverse.
     pub(crate) fn fill_predictor_variances(&mut self, model: &LatentGaussianModel) {
-        let shared = self.design.distinct_rows() < model.rows();
+        let shared = self.design.has_kinds();
         let out = if shared { &mut self.row_sums } else { &mut self.predictor_variance };
         self.design.fill_variances(&model.pair_slots, self.inverse.values(), &mut self.run_room, out);
         out.iter_mut().for_each(|variance| *variance = variance.max(0.0));

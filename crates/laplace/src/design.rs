@@ -52,7 +52,8 @@ pub struct Design {
     scaled: Vec<PlacedEntry>,
     /// The values at the scaled entries without what is scaled.
     constant: Vec<f64>,
-    /// Where rows alike share their entries: which of the distinct rows each row is; empty where every row has its own.
+    /// Where rows alike share their entries, or stand in another order: which of the distinct rows each row is; empty where every row is
+    /// its own.
     distinct: Vec<u32>,
     /// The first row of each kind.
     first: Vec<u32>,
@@ -62,6 +63,8 @@ pub struct Design {
 
 /// Rows alike share their entries where at most this share of the rows is distinct.
 const WORTH_SHARING: f64 = 0.75;
+/// Entries of a row, on average, from which rows on the same nodes are brought together: a row's pairs are then worth the way to it.
+const WIDE: usize = 8;
 
 impl Design {
     /// An empty design on `nodes` nodes; [`push_row`](Self::push_row) adds observations.
@@ -264,17 +267,24 @@ impl Design {
         if !self.first.is_empty() || rows > u32::MAX as usize {
             return;
         }
-        let most = (WORTH_SHARING * rows as f64) as usize;
-        let Some(alike) = self.first_alike_within(most) else { return };
-        let (mut kinds, mut first) = (vec![0; rows], Vec::new());
-        for (i, like) in alike.into_iter().enumerate() {
-            if like == i {
-                kinds[i] = first.len() as u32;
-                first.push(i as u32);
-            } else {
-                kinds[i] = kinds[like];
+        let mut kinds = vec![0; rows];
+        let first = match self.first_alike_within((WORTH_SHARING * rows as f64) as usize) {
+            Some(alike) => {
+                let mut first = Vec::new();
+                for (i, like) in alike.into_iter().enumerate() {
+                    kinds[i] = if like == i { first.len() as u32 } else { kinds[like] };
+                    if like == i {
+                        first.push(i as u32);
+                    }
+                }
+                first
             }
-        }
+            None => {
+                let Some(order) = self.by_nodes() else { return };
+                order.iter().enumerate().for_each(|(kind, &i)| kinds[i as usize] = kind as u32);
+                order
+            }
+        };
         let (mut row_starts, mut columns, mut values) = (vec![0], Vec::new(), Vec::new());
         for &i in &first {
             let (own_columns, own_values) = self.row(i as usize);
@@ -284,6 +294,34 @@ impl Design {
         }
         (self.row_starts, self.columns, self.values) = (row_starts, columns, values);
         (self.distinct, self.first) = (kinds, first);
+    }
+
+    /// Wide rows in an order in which those on the same nodes stand together, if that joins enough of them.
+    fn by_nodes(&self) -> Option<Vec<u32>> {
+        let rows = self.rows();
+        if rows == 0 || self.nnz() < WIDE * rows {
+            return None;
+        }
+        let mut groups: HashMap<&[usize], u32> = HashMap::new();
+        let group = |i: usize| {
+            let next = groups.len() as u32;
+            *groups.entry(self.row(i).0).or_insert(next)
+        };
+        let of: Vec<u32> = (0..rows).map(group).collect();
+        let runs = 1 + of.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        let mut order: Vec<u32> = (0..rows as u32).collect();
+        order.sort_by_key(|&i| of[i as usize]);
+        (2 * groups.len() < runs).then_some(order)
+    }
+
+    /// Whether rows are found through their kinds: some share one, or they stand in another order.
+    pub(crate) fn has_kinds(&self) -> bool {
+        !self.distinct.is_empty()
+    }
+
+    /// The first row of a kind.
+    pub(crate) fn first_of(&self, kind: usize) -> usize {
+        if self.first.is_empty() { kind } else { self.first[kind] as usize }
     }
 
     /// `o`, length `m`.

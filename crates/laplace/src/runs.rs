@@ -130,15 +130,24 @@ impl Design {
             }
             return;
         }
-        let mut own = [0.0; WIDEST];
+        let (mut own, mut found) = ([0.0; WIDEST], [0.0; WIDEST]);
         for part in self.parts() {
             match part {
                 Part::Dense(run) => {
                     let own = &mut own[..run.nodes.len()];
                     own.iter_mut().zip(run.nodes).for_each(|(own, &j)| *own = x[j]);
-                    multiply(run.values, own, &mut out[run.kinds]);
+                    if !self.has_kinds() {
+                        multiply(run.values, own, &mut out[run.kinds]);
+                        continue;
+                    }
+                    for (k, values) in run.values.chunks(WIDEST * own.len()).enumerate() {
+                        let found = &mut found[..values.len() / own.len()];
+                        multiply(values, own, found);
+                        let start = run.kinds.start + k * WIDEST;
+                        found.iter().enumerate().for_each(|(r, value)| out[self.first_of(start + r)] = *value);
+                    }
                 }
-                Part::Rows(kinds) => kinds.for_each(|kind| out[kind] = product(kind)),
+                Part::Rows(kinds) => kinds.for_each(|kind| out[self.first_of(kind)] = product(kind)),
             }
         }
     }
@@ -311,6 +320,60 @@ mod tests {
             }
             assert_eq!(variances[i], variance, "row {i}");
             assert_eq!(slots.of_kind(&design, i).len(), nodes.len() * (nodes.len() + 1) / 2);
+        }
+        assert_eq!(squares, expected);
+    }
+
+    #[test]
+    fn wide_rows_on_the_same_nodes_are_brought_together_wherever_they_stand() {
+        let build = |settled: bool| {
+            let mut design = Design::new(40);
+            for i in 0..100 {
+                // a node of the row's group beside eight common ones; one row is alone
+                let group = if i == 57 { 39 } else { 8 + i * 7 % 5 };
+                let node = |j: usize| if j == 8 { group } else { j };
+                let row: Vec<(usize, f64)> =
+                    (0..9).map(|j| (node(j), ((i + 1) * (j + 2) % 11) as f64 - 4.5 + i as f64)).collect();
+                design.push_row(&row, 0.0).unwrap();
+            }
+            if settled {
+                design.settle();
+            }
+            design
+        };
+        let (together, apart) = (build(true), build(false));
+        assert!(together.has_kinds() && together.runs().starts.len() == 7 && together.runs().dense.len() == 5);
+        // halves of integers: every sum is exact, in any order
+        let x: Vec<f64> = (0..40).map(|j| (j % 5) as f64 - 2.0).collect();
+        let u: Vec<f64> = (0..100).map(|i| (i % 3) as f64 - 1.0).collect();
+        let pattern = SparsityPattern::from_entries(40, (0..40).flat_map(|i| (0..=i).map(move |j| (i, j)))).unwrap();
+        let products = [&together, &apart].map(|design| {
+            let (mut forth, mut back, mut sums) = (vec![0.0; 100], vec![1.0; 40], vec![0.0; 100]);
+            design.multiply(&x, &mut forth);
+            design.add_transposed(&u, &mut sums, &mut back);
+            let rows: Vec<(Vec<usize>, Vec<f64>)> =
+                (0..100).map(|i| (design.row(i).0.to_vec(), design.row(i).1.to_vec())).collect();
+            (forth, back, rows)
+        });
+        assert_eq!(products[0], products[1]);
+        let (slots, mut sums) = (PairSlots::new(&pattern, &together), vec![0.0; 100]);
+        let (mut room, mut squares) = (vec![f64::NAN; together.room_of_runs()], vec![0.5; pattern.nnz()]);
+        together.add_squares(&slots, together.sums(&u, &mut sums), &mut room, &mut squares);
+        let covariance: Vec<f64> = (0..pattern.nnz()).map(|k| (k % 9) as f64 - 4.0).collect();
+        let mut variances = vec![f64::NAN; 100];
+        together.fill_variances(&slots, &covariance, &mut room, &mut variances);
+        let mut expected = vec![0.5; pattern.nnz()];
+        for i in 0..100 {
+            let (nodes, values) = apart.row(i);
+            let mut variance = 0.0;
+            for (&a, left) in nodes.iter().zip(values) {
+                for (&b, right) in nodes.iter().zip(values) {
+                    let slot = pattern.position(a.max(b), a.min(b)).unwrap();
+                    variance += left * right * covariance[slot];
+                    expected[slot] += if a >= b { u[i] * left * right } else { 0.0 };
+                }
+            }
+            assert_eq!(variances[together.kind(i)], variance, "row {i}");
         }
         assert_eq!(squares, expected);
     }

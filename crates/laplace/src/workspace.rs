@@ -107,7 +107,7 @@ impl Workspace {
             eta_trial: rows(),
             eta_step: rows(),
             row_buffer: rows(),
-            row_sums: vec![0.0; if model.design().distinct_rows() < m { model.design().distinct_rows() } else { 0 }],
+            row_sums: vec![0.0; if model.design().has_kinds() { model.design().distinct_rows() } else { 0 }],
             run_room: vec![0.0; model.design().room_of_runs()],
             first: rows(),
             second: rows(),
