@@ -40,6 +40,8 @@ pub(crate) fn work(model: &LatentGaussianModel) -> f64 {
 /// [`work`] up to which some 2500 evaluations take ten seconds or so, and some 20 000 a minute.
 pub(crate) const AFFORDABLE_DRAWS: f64 = 5e6;
 pub(crate) const AFFORDABLE_CHAINS: f64 = 1e6;
+/// The same where nothing but a single point is left beside draws: a minute or two.
+const PATIENT_DRAWS: f64 = 5e7;
 
 /// The strategy that `Automatic` stands for, and its name.
 pub(crate) fn chosen(strategy: Strategy, model: &LatentGaussianModel) -> (Strategy, &'static str) {
@@ -47,7 +49,7 @@ pub(crate) fn chosen(strategy: Strategy, model: &LatentGaussianModel) -> (Strate
     let strategy = match strategy {
         Strategy::Automatic if p <= 2 || (p == 3 && operations < CHEAP && work < CHEAP_WORK) => Strategy::Grid(None),
         Strategy::Automatic if p <= MOST_COMPOSITE => Strategy::CentralComposite,
-        Strategy::Automatic if p <= FEW_DRAWN || (p <= MOST_DRAWN && work < AFFORDABLE_DRAWS) => Strategy::Importance,
+        Strategy::Automatic if p <= FEW_DRAWN || (p <= MOST_DRAWN && work < PATIENT_DRAWS) => Strategy::Importance,
         Strategy::Automatic => Strategy::EmpiricalBayes,
         other => other,
     };

@@ -37,16 +37,16 @@ impl Mixture {
     }
 }
 
-/// Observations that say nothing.
+/// So many observations that say nothing.
 #[derive(Debug)]
-struct Flat;
+struct Flat(usize);
 
 impl LogDensity for Flat {
     fn family(&self) -> &'static str {
         "flat"
     }
     fn len(&self) -> usize {
-        1
+        self.0
     }
     fn is_observed(&self, _row: usize) -> bool {
         true
@@ -58,7 +58,7 @@ impl LogDensity for Flat {
 
 /// Effects whose precisions have the priors as their posteriors.
 fn model(priors: Vec<Mixture>) -> LatentGaussianModel {
-    model_of(Arc::new(FromDensity::new(Flat, Link::Identity, Vec::new()).unwrap()), priors)
+    model_of(Arc::new(FromDensity::new(Flat(1), Link::Identity, Vec::new()).unwrap()), priors)
 }
 
 fn model_of(likelihood: Arc<dyn Likelihood>, priors: Vec<Mixture>) -> LatentGaussianModel {
@@ -68,7 +68,9 @@ fn model_of(likelihood: Arc<dyn Likelihood>, priors: Vec<Mixture>) -> LatentGaus
         Effect { name: format!("g{k}"), model: Arc::new(Iid::new(1, None, block).unwrap()) }
     };
     let mut design = Design::new(count);
-    design.push_row(&(0..count).map(|k| (k, 1.0)).collect::<Vec<_>>(), 0.0).unwrap();
+    for _ in 0..likelihood.len() {
+        design.push_row(&(0..count).map(|k| (k, 1.0)).collect::<Vec<_>>(), 0.0).unwrap();
+    }
     let observations = Observations { name: "likelihood".to_owned(), likelihood };
     let effects = priors.into_iter().enumerate().map(effect).collect();
     LatentGaussianModel::new(effects, vec![observations], design).unwrap()
@@ -109,6 +111,18 @@ fn every_design_reads_skewed_marginals_off_one_and_two_hyperparameters() {
             }
         }
     }
+}
+
+#[test]
+fn many_rows_are_integrated_by_fewer_points() {
+    let design = |rows: usize| {
+        let likelihood = Arc::new(FromDensity::new(Flat(rows), Link::Identity, Vec::new()).unwrap());
+        let priors = (0..3).map(|_| Mixture(vec![(1.0, 0.0, 1.0)])).collect();
+        let options = ExploreOptions { certificate: false, criteria: false, ..ExploreOptions::default() };
+        Posterior::explore(&model_of(likelihood, priors), &Sequential, &options).unwrap().diagnostics.design
+    };
+    // three effects of one node: the rows are all that an evaluation takes
+    assert_eq!((design(10), design(5000)), ("grid", "ccd"));
 }
 
 #[test]
