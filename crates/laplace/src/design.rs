@@ -229,7 +229,7 @@ impl Design {
     /// The first row that is like row `i`.
     #[inline]
     pub(crate) fn like(&self, i: usize) -> usize {
-        if self.first.is_empty() { i } else { self.first[self.distinct[i] as usize] as usize }
+        self.first_of(self.kind(i))
     }
 
     /// Whether an entry of row `i` is a multiple of a hyperparameter.
@@ -309,9 +309,12 @@ impl Design {
         };
         let of: Vec<u32> = (0..rows).map(group).collect();
         let runs = 1 + of.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        if 2 * groups.len() >= runs {
+            return None;
+        }
         let mut order: Vec<u32> = (0..rows as u32).collect();
         order.sort_by_key(|&i| of[i as usize]);
-        (2 * groups.len() < runs).then_some(order)
+        Some(order)
     }
 
     /// Whether rows are found through their kinds: some share one, or they stand in another order.
@@ -320,6 +323,7 @@ impl Design {
     }
 
     /// The first row of a kind.
+    #[inline]
     pub(crate) fn first_of(&self, kind: usize) -> usize {
         if self.first.is_empty() { kind } else { self.first[kind] as usize }
     }

@@ -101,10 +101,7 @@ fn least_operations(graph: &OrderedGraph, parent: &[u32]) -> f64 {
     for j in (0..n).rev().filter(|&j| parent[j] != NONE) {
         depth[j] = depth[parent[j] as usize] + 1;
     }
-    let longest = |row: usize| {
-        let before = graph.earlier(row).iter();
-        before.map(|&j| depth[j as usize] - depth[row]).max().unwrap_or(0)
-    };
+    let longest = |row: usize| graph.earlier(row).iter().map(|&j| depth[j as usize] - depth[row]).max().unwrap_or(0);
     let entries: f64 = (0..n).map(|row| f64::from(longest(row)) + 1.0).sum();
     entries * entries / n.max(1) as f64
 }
